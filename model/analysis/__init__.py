@@ -1,0 +1,1 @@
+"""Analyses: pure functions from arrays or a trace to arrays and frames."""

@@ -1,0 +1,50 @@
+"""The softmax of attention, recomputed exactly from what it is made of."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def masked_scores(
+    query: Float[Tensor, "head query d_head"],
+    key: Float[Tensor, "key_head key d_head"],
+    scaling: float,
+    allowed: Bool[Tensor, "#head query key"] | None = None,
+    bias: Float[Tensor, "#head query key"] | None = None,
+    softcap: float | None = None,
+) -> Float[Tensor, "head query key"]:
+    """Return the attention scores in float32, with the keys that a query may not attend to at float32's minimum.
+
+    score = softcap * tanh(scaling * q.k / softcap) + bias   (without the tanh where there is no softcap)
+
+    Heads share keys in groups where there are fewer key heads (Ainslie et al. 2023). `allowed` is True where the query
+    may attend; `bias` is additive.
+    Softcap: Gemma 2 (2024). Additive position bias: T5 (Raffel et al. 2020).
+    """
+    groups = query.shape[0] // key.shape[0]
+    key = key.repeat_interleave(groups, dim=0) if groups > 1 else key
+    scores = torch.matmul(query.float(), key.float().transpose(-1, -2)) * scaling
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    minimum = torch.finfo(torch.float32).min
+    if bias is not None:
+        scores = (scores + bias.float()).clamp_(min=minimum)
+    if allowed is not None:
+        scores = scores.masked_fill_(~allowed, minimum)
+    return scores
+
+
+def attention_weights(
+    scores: Float[Tensor, "head query key"], sinks: Float[Tensor, " head"] | None = None
+) -> Float[Tensor, "head query key"]:
+    """Return softmax over keys of scores [head, query, key], in float32.
+
+    weight[q, k] = exp(score[q, k]) / (sum_j exp(score[q, j]) + exp(sink))
+
+    Rows sum to one, or to less where the head has a sink logit (sinks [head]; gpt-oss 2025, after Xiao et al. 2023).
+    A row whose keys are all masked is uniform over every key, as in transformers' eager attention.
+    """
+    if sinks is None:
+        return torch.softmax(scores, dim=-1)
+    column = sinks.float()[:, None, None].expand(scores.shape[0], scores.shape[1], 1)
+    return torch.softmax(torch.cat([scores, column], dim=-1), dim=-1)[..., :-1]

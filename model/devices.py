@@ -1,0 +1,70 @@
+"""Devices, number types and whether a model fits, before its weights are read."""
+
+import psutil
+import torch
+
+from model.errors import HeadscopeError, ModelTooLarge
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Room for activations and the traces beside the weights.
+HEADROOM = 1.2
+
+
+def available_devices() -> tuple[str, ...]:
+    """Return the devices of this machine, the fastest first."""
+    found = ["cuda"] if torch.cuda.is_available() else []
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return (*found, "cpu")
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the device asked for, or the fastest there is; raises HeadscopeError where it is not on this machine."""
+    available = available_devices()
+    kind = available[0] if device == "auto" else device.split(":")[0]
+    if kind not in available:
+        raise HeadscopeError(f"There is no {device} device on this machine. Choose {' or '.join(available)}.")
+    return torch.device(kind if device == "auto" else device)
+
+
+def choose_dtype(dtype: str, device: torch.device, checkpoint: torch.dtype | None = None) -> torch.dtype:
+    """Return the number type asked for; "auto" is float32, and on CUDA what the checkpoint has."""
+    if dtype == "auto":
+        known = checkpoint in DTYPES.values()
+        return checkpoint if device.type == "cuda" and known else torch.float32
+    if dtype not in DTYPES:
+        raise HeadscopeError(f"There is no number type “{dtype}” here. Choose {', '.join(DTYPES)} or auto.")
+    return DTYPES[dtype]
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the free memory of a device in bytes; on the CPU and on Apple's shared memory that of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def check_memory(name: str, parameters: int, device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse a model that would not fit, from its number of parameters alone.
+
+    needed bytes = parameters * bytes of dtype * 1.2. Raises ModelTooLarge, which says what would fit.
+    """
+    needed = parameters * dtype.itemsize * HEADROOM
+    free = free_memory(device)
+    if needed <= free:
+        return
+    fits = [kind for kind, number in DTYPES.items() if parameters * number.itemsize * HEADROOM <= free]
+    advice = f"Choose {fits[0]}" if fits else f"Choose a model of at most {_counted(free / HEADROOM / 2)} parameters"
+    raise ModelTooLarge(
+        f"“{name}” has {_counted(parameters)} parameters and needs {gigabytes(needed)} on {device.type} in "
+        f"{str(dtype).removeprefix('torch.')}; {gigabytes(free)} are free. {advice}, or free memory."
+    )
+
+
+def gigabytes(count: float) -> str:
+    """Return a number of bytes as text in MB or GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _counted(count: float) -> str:
+    return f"{count / 1e9:.1f} billion" if count >= 1e9 else f"{count / 1e6:.0f} million"

@@ -1,0 +1,130 @@
+"""Tokens as people read them: display form, special tokens, and the words they belong to; strings only."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SPACE_MARK = "▁"
+_VISIBLE = {"\n": "⏎", "\t": "⇥", "\r": "␍", " ": SPACE_MARK, "\x7f": "␡"}
+# One character a word where a script writes no spaces; elsewhere a run of word characters, joined by an inner apostrophe.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+(?:['’](?:(?![{_UNSPACED}])\w)+)*|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a sequence: what the model sees, and where it stands in the text.
+
+    `text` is the display form; `piece` the entry of the vocabulary; `word` counts words from 0 (None: no word, as for
+    special tokens); `span` is the half-open character range in the text where it is known.
+    """
+
+    text: str
+    piece: str
+    id: int | None = None
+    special: bool = False
+    word: int | None = None
+    span: tuple[int, int] | None = None
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Return the characters that byte-level BPE writes for the 256 bytes (Radford et al. 2019)."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    shifted = [byte for byte in range(256) if byte not in printable]
+    alphabet = {chr(byte): byte for byte in printable}
+    return alphabet | {chr(256 + index): byte for index, byte in enumerate(shifted)}
+
+
+_BYTE_OF = _byte_alphabet()
+
+
+def visible(text: str) -> str:
+    """Return `text` with every space, control and formatting character made visible, so that no token hides or reorders.
+
+    Zero-width joiners and variation selectors inside a visible string stay, since emoji are made with them.
+    """
+    shown = []
+    for position, character in enumerate(text):
+        category = unicodedata.category(character)
+        joins = character in "\u200d\ufe0e\ufe0f" and position > 0
+        if character in _VISIBLE:
+            shown.append(_VISIBLE[character])
+        elif ord(character) < 32:
+            shown.append(chr(0x2400 + ord(character)))
+        elif category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs") and not joins:
+            shown.append(f"\\u{ord(character):04x}")
+        else:
+            shown.append(character)
+    return "".join(shown) or "∅"
+
+
+def display_text(piece: str, byte_level: bool = False) -> str:
+    """Return the display form of a vocabulary entry.
+
+    Byte-level pieces are decoded (bytes that are no whole character as <0xF0>); a leading space is shown as ▁ in every
+    family; the ## of WordPiece is kept.
+    """
+    if byte_level and piece and all(character in _BYTE_OF for character in piece):
+        raw = bytes(_BYTE_OF[character] for character in piece)
+        try:
+            piece = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return "".join(f"<0x{byte:02X}>" if byte > 127 else visible(chr(byte)) for byte in raw)
+    return visible(piece)
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return the half-open character ranges of the words of `text`; each punctuation mark is a word."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def words_from_spans(text: str, spans: Sequence[tuple[int, int]], special: Sequence[bool]) -> tuple[int | None, ...]:
+    """Return for each token the number of the word in which its first visible character stands."""
+    starts = {position: word for word, (start, end) in enumerate(word_spans(text)) for position in range(start, end)}
+    words = []
+    for (start, end), is_special in zip(spans, special, strict=True):
+        inside = (starts[position] for position in range(start, end) if position in starts)
+        words.append(None if is_special else next(inside, None))
+    return tuple(words)
+
+
+def words_from_pieces(shown: Sequence[str], special: Sequence[bool]) -> tuple[int | None, ...]:
+    """Return word numbers from the pieces alone: ## continues a word; where spaces are marked, an unmarked piece does."""
+    spaced = any(text.startswith(SPACE_MARK) for text in shown)
+    words: list[int | None] = []
+    word, previous_special = -1, True
+    for text, is_special in zip(shown, special, strict=True):
+        if is_special:
+            words.append(None)
+        else:
+            continues = text.startswith("##") or (spaced and not text.startswith(SPACE_MARK))
+            word += 0 if continues and not previous_special else 1
+            words.append(word)
+        previous_special = is_special
+    return tuple(words)
+
+
+def word_groups(tokens: Sequence[Token]) -> list[list[int]]:
+    """Return the token positions of each word, in order; a token without a word is a group of its own."""
+    groups: list[list[int]] = []
+    previous: int | None = None
+    for position, token in enumerate(tokens):
+        if token.word is not None and token.word == previous:
+            groups[-1].append(position)
+        else:
+            groups.append([position])
+        previous = token.word
+    return groups
+
+
+def word_text(tokens: Sequence[Token]) -> str:
+    """Return the display form of one word from its tokens, without the marks that join them."""
+    if len(tokens) == 1:
+        return tokens[0].text
+    return "".join(token.text.removeprefix("##").removeprefix(SPACE_MARK) for token in tokens) or tokens[0].text
+
+
+def position_tokens(count: int) -> tuple[Token, ...]:
+    """Return tokens that are named by their position, for inputs without text (pixels, embeddings)."""
+    return tuple(Token(text=str(position), piece=str(position)) for position in range(count))

@@ -1,0 +1,90 @@
+"""Traces on disk: one safetensors file, tensors that layers share stored once, everything else as JSON metadata."""
+
+import dataclasses
+import json
+import os
+from os import PathLike
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from model.errors import TraceFileError
+from model.layers import AttentionLayer, DenseLayer, LazyLayer
+from model.tokens import Token
+from model.trace import Provenance, Trace
+
+FORMAT = "headscope-trace-1"
+_KINDS = {"lazy": LazyLayer, "dense": DenseLayer}
+
+
+def save_trace(trace: Trace, path: str | PathLike) -> None:
+    """Write `trace` to `path`: first to a temporary name, then renamed, so that no half-written file is left."""
+    tensors: dict[str, torch.Tensor] = {}
+    names: dict[int, str] = {}
+
+    def stored(name: str, tensor: torch.Tensor) -> str:
+        if id(tensor) not in names:
+            names[id(tensor)] = name
+            tensors[name] = tensor.detach().cpu().contiguous().clone()
+        return names[id(tensor)]
+
+    description = {
+        "format": FORMAT,
+        "provenance": dataclasses.asdict(trace.provenance),
+        "tokens": {side: [dataclasses.asdict(token) for token in tokens] for side, tokens in trace.tokens.items()},
+        "layers": [_describe(layer, index, stored) for index, layer in enumerate(trace.layers)],
+        "states": {
+            side: [stored(f"states.{side}.{index}", state) for index, state in enumerate(states)]
+            for side, states in trace.states.items()
+        },
+    }
+    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata={"headscope": json.dumps(description)})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_trace(path: str | PathLike) -> Trace:
+    """Read a trace; raises TraceFileError with one sentence where the file is missing, broken or something else."""
+    if not Path(path).is_file():
+        raise TraceFileError(f"There is no file “{Path(path).name}”. Choose a trace that Headscope saved.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {})["headscope"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if description["format"] != FORMAT:
+            raise KeyError("format")
+        return _rebuild(description, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise TraceFileError(
+            f"“{Path(path).name}” is not a trace that this version can read. Choose a file that Headscope saved."
+        ) from error
+
+
+def _describe(layer: AttentionLayer, position: int, stored) -> dict:
+    fields = {entry.name: getattr(layer, entry.name) for entry in dataclasses.fields(layer)}
+    tensors = {
+        name: stored(f"layers.{position}.{name}", value)
+        for name, value in fields.items()
+        if isinstance(value, torch.Tensor)
+    }
+    plain = {name: value for name, value in fields.items() if not isinstance(value, torch.Tensor)}
+    return {"plain": plain, "tensors": tensors}
+
+
+def _rebuild(description: dict, tensors: dict[str, torch.Tensor]) -> Trace:
+    layers = []
+    for entry in description["layers"]:
+        plain = dict(entry["plain"])
+        kind = _KINDS[plain.pop("source")]
+        layers.append(kind(**plain, **{name: tensors[key] for name, key in entry["tensors"].items()}))
+    tokens = {
+        side: tuple(Token(**{**token, "span": tuple(token["span"]) if token["span"] else None}) for token in entries)
+        for side, entries in description["tokens"].items()
+    }
+    states = {side: tuple(tensors[key] for key in keys) for side, keys in description["states"].items()}
+    return Trace(tuple(layers), tokens, states, Provenance(**description["provenance"]))
