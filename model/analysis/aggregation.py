@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float32
 
+COMBINATIONS = ("head", "layer mean", "layer maximum", "mean of all", "maximum of all")
+
 
 def merge_words(
     weights: Float32[np.ndarray, "*head query key"],

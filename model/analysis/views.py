@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.analysis.aggregation import keep_tokens, merge_mask, merge_words
+from model.analysis.aggregation import COMBINATIONS, keep_tokens, merge_mask, merge_words
+from model.errors import HeadscopeError
 from model.tokens import Token, word_groups, word_text
 from model.trace import Trace
-
-COMBINATIONS = ("head", "layer mean", "layer maximum", "mean of all", "maximum of all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +51,22 @@ def attention_view(
     """Return the weights of one head, or the mean or maximum over the heads of a layer or over all heads of the stack.
 
     With `words`, tokens are merged to words (Clark et al. 2019); with `hide_special`, special tokens are left out and the
-    rows renormalised; both per head, before heads are combined. Raises HeadscopeError for a head that is not there.
+    rows renormalised; both per head, before heads are combined. Over all heads, a key counts as allowed where any layer
+    allows it. Raises HeadscopeError for a head or combination that is not there.
     """
+    if combination not in COMBINATIONS:
+        raise HeadscopeError(f"There is no combination “{combination}”. Choose {', '.join(COMBINATIONS)}.")
     chosen = trace.layer(layer, stack)
     query_axis, key_axis = _axes(trace, layer, stack, words, hide_special)
     reshape = _reshaping(query_axis, key_axis, words, hide_special)
+    layers = trace.of_stack(stack) if combination.endswith("of all") else [chosen]
     if combination == "head":
         weights = reshape(trace.attention(layer, head, stack))
     else:
-        layers = [chosen] if combination.startswith("layer") else trace.of_stack(stack)
         weights = _combine((reshape(one.weights().cpu().numpy()) for one in layers), combination)
     mask = trace.mask(layer, head, stack)
+    for one in layers:
+        mask = mask | one.allowed(min(head, one.heads - 1)).cpu().numpy()
     if words:
         mask = merge_mask(mask, query_axis.groups, key_axis.groups)
     mask = mask[np.ix_(query_axis.kept, key_axis.kept)]

@@ -1,0 +1,121 @@
+"""The head grid beside one open head, in a fragment of its own so that a click answers at once."""
+
+import html
+
+import streamlit as st
+
+from app import controls, engine, explanations, exporting, state
+from app.components.canvases import canvas
+from app.components.messages import head_grid_message, head_view_message
+from app.figures.token_list import token_list
+from app.panels import guarded
+from app.progress import progress_bar
+from model.analysis.views import AttentionView, attention_view
+from model.trace import SEQUENCES, Trace
+
+
+@st.fragment
+def attention_panel(trace: Trace) -> None:
+    """Draw controls, grid, head and exports of a trace; reruns by itself when something in it is clicked."""
+    controls.fit_to_trace(trace)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        controls.head_controls(trace)
+        exports = st.container(width="content")
+    selection = state.selection()
+    stack = selection.stack or trace.stacks[0]
+    with guarded(), progress_bar("Drawing all heads") as tell:
+        thumbnails = engine.thumbnails_of(selection, trace, stack, tell)
+        view = selected_view(trace, selection, stack)
+    left, right = st.columns([0.37, 0.63], gap="medium")
+    with left:
+        st.html(
+            f'<div class="heading"><b>All heads</b><span>{html.escape(explanations.STACK_NAMES[stack])}</span></div>'
+        )
+        grid = head_grid_message(thumbnails, scale=selection.scale, common=selection.common)
+        canvas("head_grid", grid, key="grid", on_pick=state.on_pick("grid", open_head))
+        token = view_token(view, selection.token)
+        st.html(token_list(view, token, same_sequence=same_sequence(stack)))
+    with right:
+        st.html(heading(selection, trace, stack))
+        head = head_message(view, selection, trace, stack)
+        picked = state.on_pick("head", lambda token: state.change(token=sequence_token(view, token)))
+        canvas("head_view", head, key="head", on_pick=picked)
+    with exports:
+        exporting.export_popover(trace, stack, head_title(selection), thumbnails, view, head, token)
+    state.publish()
+
+
+def selected_view(trace: Trace, selection: state.Selection, stack: str) -> AttentionView:
+    """Return the weights that the selection asks for."""
+    return attention_view(
+        trace, selection.layer, selection.head, stack=stack, combination=selection.combination,
+        words=selection.words, hide_special=selection.hide_special,
+    )  # fmt: skip
+
+
+def head_message(view: AttentionView, selection: state.Selection, trace: Trace, stack: str) -> bytes:
+    """Return the message of the head component for a selection."""
+    title = head_title(selection)
+    return head_view_message(
+        view, title=title, description=f"Attention of {title}, {len(view.query_tokens)} queries by {len(view.key_tokens)} keys.",
+        opened=(selection.layer, selection.head), selected=view_token(view, selection.token), scale=selection.scale, common=selection.common,
+        threshold=selection.threshold, same_sequence=same_sequence(stack),
+    )  # fmt: skip
+
+
+def same_sequence(stack: str) -> bool:
+    """Say whether queries and keys of a stack are the same tokens."""
+    return len(set(SEQUENCES[stack])) == 1
+
+
+def open_head(picked) -> None:
+    """Open the head that was clicked in the grid."""
+    state.change(layer=int(picked[0]), head=int(picked[1]), combination="head")
+
+
+def head_title(selection: state.Selection) -> str:
+    """Return the name of what is open: L3 H1, or what several heads were combined to."""
+    layer = f"L{selection.layer}"
+    return {
+        "head": f"{layer} H{selection.head}",
+        "layer mean": f"{layer} mean",
+        "layer maximum": f"{layer} maximum",
+        "mean of all": "mean of all heads",
+        "maximum of all": "maximum of all heads",
+    }[selection.combination]
+
+
+def heading(selection: state.Selection, trace: Trace, stack: str) -> str:
+    """Return the heading of the open head as HTML, with a badge for everything that changes what the numbers mean."""
+    badges = []
+    if selection.hide_special:
+        badges.append("special tokens hidden, rows renormalised")
+    if selection.words:
+        badges.append("words: sum to, mean from")
+    if "maximum" in selection.combination:
+        badges.append("rows need not sum to 1")
+    if selection.cut:
+        badges.append("text cut to fit the model")
+    if trace.layer(selection.layer, stack).source == "dense":
+        badges.append("weights as the model returns them (dense)")
+    shown = "".join(f'<span class="badge">{html.escape(badge)}</span>' for badge in badges)
+    name = html.escape(f"{explanations.STACK_NAMES[stack]}, rows look at columns")
+    return f'<div class="heading"><b>{html.escape(head_title(selection))}</b><span>{name}</span>{shown}</div>'
+
+
+def view_token(view: AttentionView, token: str) -> str:
+    """Return where a token of the sequence stands in the view, as "q3" or "k5"; "" where it is hidden or none."""
+    if not token:
+        return ""
+    positions = view.query_positions if token[0] == "q" else view.key_positions
+    rows = [row for row, position in enumerate(positions) if position <= int(token[1:])]
+    return f"{token[0]}{rows[-1]}" if rows else ""
+
+
+def sequence_token(view: AttentionView, token: str) -> str:
+    """Return the token of the sequence that a row or column of the view begins with; the inverse of view_token."""
+    if not token:
+        return ""
+    positions = view.query_positions if token[0] == "q" else view.key_positions
+    row = int(token[1:])
+    return f"{token[0]}{positions[row]}" if row < len(positions) else ""

@@ -1,0 +1,274 @@
+// The heatmap of one head: rows are queries, columns are keys, NaN is masked. Drag to zoom, double-click to see all.
+
+class HeadMatrix {
+  constructor(root, canvas, tooltip, { onSelect, onHover }) {
+    Object.assign(this, { root, canvas, tooltip, onSelect, onHover });
+    canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", (event) => this.end(event));
+    canvas.addEventListener("pointerleave", () => this.leave());
+    canvas.addEventListener("dblclick", () => this.zoom(null));
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    canvas.addEventListener("keydown", (event) => this.press(event));
+  }
+
+  update(message) {
+    const sizes = `${message.query_tokens.length} x ${message.key_tokens.length}`;
+    if (sizes !== this.sizes) this.window = null;
+    this.sizes = sizes;
+    this.message = message;
+  }
+
+  get shown() {
+    const { query_tokens, key_tokens } = this.message;
+    return this.window || { top: 0, left: 0, rows: query_tokens.length, columns: key_tokens.length };
+  }
+
+  layout(width, height, context) {
+    const { rows, columns, top, left } = this.shown;
+    const { query_tokens, key_tokens } = this.message;
+    context.font = fontOf(this.root, 16);
+    const widest = (tokens, from, count) => Math.max(...tokens.slice(from, from + count).map((token) => context.measureText(clipped(token, 12)).width));
+    const rowLabels = Math.min(140, widest(query_tokens, top, rows) + 12);
+    const cell = Math.min((width - rowLabels - 4) / columns, (height - 60) / rows);
+    const columnText = widest(key_tokens, left, columns);
+    const upright = columnText + 6 <= cell;
+    const columnLabels = upright ? 24 : Math.min(96, columnText * 0.82 + 16);
+    const square = Math.min((width - rowLabels - (upright ? 4 : 22)) / columns, (height - columnLabels - 34) / rows);
+    return {
+      width, height, upright, left: rowLabels, top: columnLabels, across: square * columns, down: square * rows,
+      cell: square, size: Math.min(16, Math.max(10, square * 0.7)),
+    };
+  }
+
+  draw(palette, width, height, focus) {
+    if (!this.message || width < 60) return;
+    const { context, ratio } = sharpContext(this.canvas, width, height);
+    const place = (this.place = this.layout(width, height, context));
+    context.putImageData(this.cells(context, ratio, palette, place), Math.round(place.left * ratio), Math.round(place.top * ratio));
+    if (place.cell > 9) this.drawGaps(context, palette, place, this.shown.rows, this.shown.columns);
+    this.drawLabels(context, palette, place, focus);
+    this.drawFocus(context, palette, place, focus);
+    this.drawScale(context, palette, place);
+    if (this.drag) {
+      const [x0, y0, x1, y1] = this.drag;
+      context.strokeStyle = palette.accent;
+      context.lineWidth = 1.5;
+      context.strokeRect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
+    }
+  }
+
+  /** The cells as pixels, made anew only when what they show has changed, so that hovering stays fast. */
+  cells(context, ratio, palette, place) {
+    const made = [this.shown, ratio, palette.background, place.across, place.down];
+    if (this.image && this.imageOf === this.message && JSON.stringify(made) === this.imageMade) return this.image;
+    this.imageOf = this.message;
+    this.imageMade = JSON.stringify(made);
+    this.image = this.paintCells(context, ratio, palette, place);
+    return this.image;
+  }
+
+  /** Each pixel shows the largest weight among the cells that it covers; masked only where all of them are. */
+  paintCells(context, ratio, palette, place) {
+    const { rows, columns, top, left } = this.shown;
+    const { weights, scale, maximum, key_tokens } = this.message;
+    const across = Math.max(1, Math.round(place.across * ratio)), down = Math.max(1, Math.round(place.down * ratio));
+    const image = context.createImageData(across, down);
+    const pixels = new Uint32Array(image.data.buffer);
+    const colours = new Uint32Array(257);
+    for (let level = 0; level < 256; level++) {
+      const [red, green, blue] = palette.sequential.slice(3 * level, 3 * level + 3);
+      colours[level] = (255 << 24) | (blue << 16) | (green << 8) | red;
+    }
+    const [red, green, blue] = rgbOf(palette.masked);
+    colours[256] = (255 << 24) | (blue << 16) | (green << 8) | red;
+    const levels = Int16Array.from(weights, (weight) => (Number.isNaN(weight) ? -1 : Math.round(255 * scalePosition(weight, scale, maximum))));
+    for (let y = 0; y < down; y++) {
+      const first = Math.floor((y * rows) / down), last = Math.max(first + 1, Math.floor(((y + 1) * rows) / down));
+      for (let x = 0; x < across; x++) {
+        const from = Math.floor((x * columns) / across), to = Math.max(from + 1, Math.floor(((x + 1) * columns) / across));
+        let level = -1;
+        for (let row = first; row < last; row++) {
+          for (let column = from; column < to; column++) {
+            level = Math.max(level, levels[(top + row) * key_tokens.length + left + column]);
+          }
+        }
+        pixels[y * across + x] = colours[level < 0 ? 256 : level];
+      }
+    }
+    return image;
+  }
+
+  drawGaps(context, palette, place, rows, columns) {
+    context.strokeStyle = palette.background;
+    context.lineWidth = 1;
+    context.beginPath();
+    for (let row = 0; row <= rows; row++) {
+      context.moveTo(place.left, place.top + row * place.cell);
+      context.lineTo(place.left + place.across, place.top + row * place.cell);
+    }
+    for (let column = 0; column <= columns; column++) {
+      context.moveTo(place.left + column * place.cell, place.top);
+      context.lineTo(place.left + column * place.cell, place.top + place.down);
+    }
+    context.stroke();
+  }
+
+  drawLabels(context, palette, place, focus) {
+    const { rows, columns, top, left } = this.shown;
+    const { query_tokens, key_tokens, query_special, key_special } = this.message;
+    const every = Math.max(1, Math.ceil((place.size + 2) / place.cell));
+    context.textBaseline = "middle";
+    const write = (text, special, strong) => {
+      context.font = fontOf(this.root, place.size, strong ? 700 : 400);
+      context.fillStyle = strong ? palette.accent : special ? palette.quiet : palette.text;
+      context.fillText(clipped(text, 12), 0, 0);
+    };
+    for (let row = 0; row < rows; row++) {
+      const query = top + row, strong = query === focus.query;
+      if (row % every && !strong) continue;
+      if (every > 1 && !strong && Math.abs(query - focus.query) < every) continue;
+      context.save();
+      context.textAlign = "right";
+      context.translate(place.left - 7, place.top + (row + 0.5) * place.cell);
+      write(query_tokens[query], query_special[query], strong);
+      context.restore();
+    }
+    for (let column = 0; column < columns; column++) {
+      const key = left + column, strong = key === focus.key;
+      if (column % every && !strong) continue;
+      if (every > 1 && !strong && Math.abs(key - focus.key) < every) continue;
+      context.save();
+      context.textAlign = place.upright ? "center" : "left";
+      context.translate(place.left + (column + 0.5) * place.cell, place.top - 10);
+      if (!place.upright) context.rotate(-Math.PI / 3.4);
+      write(key_tokens[key], key_special[key], strong);
+      context.restore();
+    }
+  }
+
+  drawFocus(context, palette, place, focus) {
+    const { rows, columns, top, left } = this.shown;
+    context.strokeStyle = palette.accent;
+    context.lineWidth = 2;
+    const row = focus.query - top, column = focus.key - left;
+    if (focus.query >= 0 && row >= 0 && row < rows) context.strokeRect(place.left, place.top + row * place.cell, place.across, Math.max(2, place.cell));
+    if (focus.key >= 0 && column >= 0 && column < columns) context.strokeRect(place.left + column * place.cell, place.top, Math.max(2, place.cell), place.down);
+  }
+
+  drawScale(context, palette, place) {
+    const { scale, maximum, masked } = this.message;
+    const y = place.top + place.down + 12, length = Math.min(150, place.across * 0.5);
+    for (let x = 0; x < length; x++) {
+      context.fillStyle = levelColour(palette, x / length);
+      context.fillRect(place.left + x, y, 1.5, 9);
+    }
+    context.fillStyle = palette.quiet;
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    context.font = fontOf(this.root, 12);
+    const text = `0 to ${maximum === 1 ? "1" : maximum.toFixed(3)}, ${scale}`;
+    context.fillText(text, place.left + length + 8, y + 5);
+    if (masked && place.across > 330) {
+      const start = place.left + length + 18 + context.measureText(text).width;
+      context.fillStyle = palette.masked;
+      context.fillRect(start, y, 12, 9);
+      context.fillStyle = palette.quiet;
+      context.fillText("masked", start + 17, y + 5);
+    }
+  }
+
+  /** The cell, row label or column label at a point: query or key is -1 where there is none. */
+  at(x, y) {
+    const { rows, columns, top, left } = this.shown;
+    const row = Math.floor((y - this.place.top) / this.place.cell), column = Math.floor((x - this.place.left) / this.place.cell);
+    const inRows = row >= 0 && row < rows, inColumns = column >= 0 && column < columns;
+    return { query: inRows && column < columns ? top + row : -1, key: inColumns && row < rows ? left + column : -1 };
+  }
+
+  begin(event) {
+    if (!this.place || event.button) return;
+    const [x, y] = pointerIn(event, this.canvas);
+    this.origin = [x, y];
+    this.canvas.setPointerCapture(event.pointerId);
+  }
+
+  move(event) {
+    if (!this.place) return;
+    const [x, y] = pointerIn(event, this.canvas);
+    if (this.origin && Math.hypot(x - this.origin[0], y - this.origin[1]) > 6) this.drag = [...this.origin, x, y];
+    const found = this.at(x, y);
+    this.canvas.style.cursor = found.query >= 0 && found.key >= 0 ? "crosshair" : found.query >= 0 || found.key >= 0 ? "pointer" : "default";
+    this.onHover(found.query < 0 && found.key < 0 ? null : found);
+    this.describe(event, found);
+  }
+
+  describe(event, { query, key }) {
+    const { query_tokens, key_tokens, weights } = this.message;
+    const lines = [];
+    if (query >= 0 && key >= 0) {
+      const weight = weights[query * key_tokens.length + key];
+      lines.push(`${query_tokens[query]} → ${key_tokens[key]}`);
+      lines.push(Number.isNaN(weight) ? "masked: may not be attended to" : weight.toFixed(this.message.decimals));
+      lines.push(`query ${query}, key ${key}`);
+    } else if (query >= 0) lines.push(query_tokens[query], `query ${query}`);
+    else if (key >= 0) lines.push(key_tokens[key], `key ${key}`);
+    if (lines.length) this.tooltip.show(...pointerIn(event, this.root), lines);
+    else this.tooltip.hide();
+  }
+
+  end(event) {
+    const [x, y] = pointerIn(event, this.canvas);
+    const drag = this.drag;
+    this.drag = this.origin = null;
+    if (!this.place) return;
+    if (drag) return this.zoomTo(drag);
+    const { query, key } = this.at(x, y);
+    if (query >= 0) this.onSelect(`q${query}`);
+    else if (key >= 0) this.onSelect(`k${key}`);
+  }
+
+  zoomTo([x0, y0, x1, y1]) {
+    const { rows, columns, top, left } = this.shown;
+    const clamp = (value, size) => Math.min(size - 1, Math.max(0, Math.floor(value / this.place.cell)));
+    const [first, last] = [clamp(Math.min(y0, y1) - this.place.top, rows), clamp(Math.max(y0, y1) - this.place.top, rows)];
+    const [from, to] = [clamp(Math.min(x0, x1) - this.place.left, columns), clamp(Math.max(x0, x1) - this.place.left, columns)];
+    this.zoom({ top: top + first, left: left + from, rows: last - first + 1, columns: to - from + 1 });
+  }
+
+  wheel(event) {
+    if (!(event.ctrlKey || event.metaKey) || !this.place) return;
+    event.preventDefault();
+    const { query, key } = this.at(...pointerIn(event, this.canvas));
+    if (query >= 0 && key >= 0) this.zoomBy(event.deltaY < 0 ? 0.8 : 1.25, query, key);
+  }
+
+  press(event) {
+    const { top, left, rows, columns } = this.shown;
+    if (event.key === "+" || event.key === "=") this.zoomBy(0.8, top + rows / 2, left + columns / 2);
+    else if (event.key === "-") this.zoomBy(1.25, top + rows / 2, left + columns / 2);
+    else if (event.key === "Escape" || event.key === "0") this.zoom(null);
+  }
+
+  zoomBy(factor, query, key) {
+    const shown = this.shown;
+    const all = [this.message.query_tokens.length, this.message.key_tokens.length];
+    const rows = Math.min(all[0], Math.max(2, Math.round(shown.rows * factor)));
+    const columns = Math.min(all[1], Math.max(2, Math.round(shown.columns * factor)));
+    const top = Math.round(Math.min(all[0] - rows, Math.max(0, query - ((query - shown.top) * rows) / shown.rows)));
+    const left = Math.round(Math.min(all[1] - columns, Math.max(0, key - ((key - shown.left) * columns) / shown.columns)));
+    this.zoom(rows === all[0] && columns === all[1] ? null : { top, left, rows, columns });
+  }
+
+  zoom(window) {
+    this.window = window;
+    this.root.dataset.zoom = window ? `${window.rows} x ${window.columns}` : "all";
+    this.onHover(null);
+  }
+
+  leave() {
+    if (this.origin) return;
+    this.tooltip.hide();
+    this.onHover(null);
+  }
+}

@@ -1,0 +1,80 @@
+// One head: heatmap and token links side by side, with one selected token in both.
+
+const views = new WeakMap();
+const GAP = 14, SHORTEST = 340, NARROW = 480;
+
+class HeadView {
+  constructor(root) {
+    this.root = root;
+    this.tooltip = tooltipIn(root);
+    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found) };
+    this.matrix = new HeadMatrix(root, root.querySelector(".matrix canvas"), this.tooltip, told);
+    this.links = new TokenLinks(root, root.querySelector(".links canvas"), this.tooltip, told);
+    this.stop = followPage(root, () => this.draw());
+  }
+
+  update(message, pick) {
+    this.message = message;
+    this.pick = pick;
+    this.selected = message.selected;
+    this.hovered = null;
+    announceOpen(message.open);
+    this.matrix.update(message);
+    this.links.update(message);
+    this.draw();
+  }
+
+  get focus() {
+    if (this.hovered) return this.hovered;
+    const position = Number(this.selected.slice(1));
+    return { query: this.selected[0] === "q" ? position : -1, key: this.selected[0] === "k" ? position : -1 };
+  }
+
+  /** As tall as the window leaves room for, so that the whole head is seen without scrolling. */
+  get room() {
+    const scrolled = this.root.getBoundingClientRect().top + (document.querySelector('[data-testid="stMain"]') || document.documentElement).scrollTop;
+    const reserve = parseFloat(getComputedStyle(this.root).getPropertyValue("--reserve")) || 20;
+    return Math.max(SHORTEST, window.innerHeight - scrolled - reserve);
+  }
+
+  draw() {
+    const width = this.root.clientWidth;
+    if (!this.message || !width) return;
+    const started = performance.now();
+    const palette = paletteFor(this.root, this.message.palettes);
+    const narrow = width < NARROW;
+    const height = narrow ? Math.min(this.room, width + 60) : this.room;
+    const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380), height + 70));
+    this.root.querySelector(".pictures").style.flexDirection = narrow ? "column" : "row";
+    this.root.querySelector(".links").style.height = `${height}px`;
+    this.matrix.draw(palette, across, height, this.focus);
+    this.links.draw(palette, narrow ? width : Math.min(width - across - GAP, 520), height - 4, this.focus);
+    this.root.dataset.drawMilliseconds = (performance.now() - started).toFixed(1);
+    this.root.dataset.title = this.message.title;
+    this.root.dataset.selected = this.selected;
+    for (const canvas of this.root.querySelectorAll("canvas")) canvas.setAttribute("aria-label", this.message.description);
+  }
+
+  hover(found) {
+    if (JSON.stringify(found) === JSON.stringify(this.hovered) && !this.matrix.drag) return;
+    this.hovered = found;
+    this.draw();
+  }
+
+  select(token) {
+    this.selected = token === this.selected ? "" : token;
+    this.draw();
+    this.pick(this.selected);
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".headscope");
+  if (!views.has(root)) views.set(root, new HeadView(root));
+  const view = views.get(root);
+  view.update(unpack(data), (token) => setTriggerValue("pick", token));
+  return () => {
+    view.stop();
+    views.delete(root);
+  };
+}

@@ -1,0 +1,64 @@
+"""Widgets that choose what of a trace is shown; values go to the selection."""
+
+import streamlit as st
+
+from app import explanations, state
+from app.figures.theme import SCALES
+from model.analysis.aggregation import COMBINATIONS
+
+
+def fit_to_trace(trace) -> None:
+    """Move a selection that this trace does not have (stack, layer, head, token) to the nearest that it has."""
+    selection = state.selection()
+    stack = selection.stack if selection.stack in trace.stacks else trace.stacks[0]
+    layers = trace.of_stack(stack)
+    layer = min((one.index for one in layers), key=lambda index: abs(index - selection.layer))
+    shape = trace.layer(layer, stack).shape
+    token = selection.token
+    if token and int(token[1:]) >= shape[1 if token[0] == "q" else 2]:
+        token = ""
+    fitted = {
+        "stack": stack if len(trace.stacks) > 1 else "",
+        "layer": layer,
+        "head": min(selection.head, shape[0] - 1),
+    }
+    if {**fitted, "token": token} != {name: getattr(selection, name) for name in (*fitted, "token")}:
+        state.change(**fitted, token=token)
+
+
+def head_controls(trace) -> None:
+    """Draw the quiet row of controls; the rest stands behind "More"."""
+    stack = state.selection().stack or trace.stacks[0]
+    layers = trace.of_stack(stack)
+    if len(trace.stacks) > 1:
+        names = explanations.STACK_NAMES
+        st.selectbox("Stack", trace.stacks, format_func=names.get, width=160, **state.bound("stack"))
+    indices = [one.index for one in layers]
+    st.selectbox("Layer", indices, format_func=lambda index: f"L{index}", width=86, **state.bound("layer"))
+    heads = list(range(trace.layer(state.selection().layer, stack).heads))
+    st.selectbox("Head", heads, format_func=lambda index: f"H{index}", width=90, **state.bound("head"))
+    names = explanations.COMBINATION_NAMES
+    st.selectbox("Show", COMBINATIONS, format_func=names.get, width=190, **state.bound("combination"))
+    st.toggle("Words", help=explanations.WORDS_HELP, **state.bound("words"))
+    st.toggle("Hide special", help=explanations.SPECIAL_HELP, **state.bound("hide_special"))
+    with st.popover("More"):
+        _more(trace, stack)
+    with st.popover("How to read"):
+        st.markdown(explanations.HOW_TO_READ)
+
+
+def _more(trace, stack: str) -> None:
+    st.segmented_control("Colour scale", SCALES, help=explanations.SCALE_HELP, **state.bound("scale"))
+    st.toggle("Common scale for all heads", help=explanations.COMMON_HELP, **state.bound("common"))
+    st.slider("Link threshold", 0.0, 1.0, step=0.01, help=explanations.THRESHOLD_HELP, **state.bound("threshold"))
+    names = _token_names(trace, stack)
+    st.selectbox("Token", list(names), format_func=names.get, **state.bound("token"))
+
+
+def _token_names(trace, stack: str) -> dict[str, str]:
+    layer = state.selection().layer
+    names = {"": "none"}
+    for side, letter in (("query", "q"), ("key", "k")):
+        for position, token in enumerate(trace.sequence(layer, side, stack)):
+            names[f"{letter}{position}"] = f"{side} {position}: {token.text}"
+    return names

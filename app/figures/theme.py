@@ -1,0 +1,95 @@
+"""The look: colour scales, accent and greys, computed once for light and dark."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+LEVELS = 256
+TOKEN_FONT = "'Source Code Pro','JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace"
+TEXT_FONT = "'Source Sans','Source Sans 3','DejaVu Sans',Helvetica,Arial,sans-serif"
+SCALES = ("linear", "square root", "log")
+LOG_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one appearance; `sequential` runs from weight 0 to the top of the scale, uint8 [level, rgb]."""
+
+    name: str
+    background: str
+    text: str
+    quiet: str
+    accent: str
+    masked: str
+    special: str
+    sequential: np.ndarray
+
+
+def _oklch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
+    """Return linear-light sRGB of an OKLCH colour (Ottosson 2020); hue in degrees."""
+    a, b = chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return np.array(
+        [
+            4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+        ]
+    )
+
+
+def _colour(lightness: float, chroma: float, hue: float) -> np.ndarray:
+    """Return uint8 sRGB, with as much of the chroma as the gamut holds."""
+    linear = _oklch_to_rgb(lightness, chroma, hue)
+    while chroma > 0 and not ((linear >= -1e-4) & (linear <= 1.0001)).all():
+        chroma -= 0.002
+        linear = _oklch_to_rgb(lightness, max(chroma, 0.0), hue)
+    linear = linear.clip(0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(255 * encoded).astype(np.uint8)
+
+
+def _sequential(start: tuple[float, float, float], middle_chroma: float, end: tuple[float, float, float]) -> np.ndarray:
+    """Return uint8 [level, rgb] whose lightness in OKLab is linear in the level, hence perceptually uniform."""
+    steps = np.linspace(0, 1, LEVELS)
+    lightness = start[0] + (end[0] - start[0]) * steps
+    hue = start[2] + (end[2] - start[2]) * steps
+    # A parabola through the three chromas: pale at the ends, saturated between.
+    ends = start[1] + (end[1] - start[1]) * steps
+    chroma = ends + 4 * steps * (1 - steps) * (middle_chroma - (start[1] + end[1]) / 2)
+    return np.stack([_colour(*values) for values in zip(lightness, chroma, hue, strict=True)])
+
+
+@cache
+def theme(name: str) -> Theme:
+    """Return the theme called "light" or "dark"."""
+    if name == "dark":
+        return Theme(
+            name="dark", background="#0e1319", text="#e8ecf1", quiet="#8f9aa7", accent="#ff9d45", masked="#3a3836",
+            special="#8f9aa7", sequential=_sequential((0.215, 0.02, 262.0), 0.14, (0.97, 0.03, 195.0)),
+        )  # fmt: skip
+    return Theme(
+        name="light", background="#ffffff", text="#1b2430", quiet="#5d6875", accent="#c2410c", masked="#dedad4",
+        special="#5d6875", sequential=_sequential((0.985, 0.006, 215.0), 0.135, (0.24, 0.09, 270.0)),
+    )  # fmt: skip
+
+
+def scale_position(weights: np.ndarray, scale: str, maximum: float = 1.0) -> np.ndarray:
+    """Return where weights stand on the colour scale, in [0, 1], same shape.
+
+    linear w / m; square root sqrt(w / m); log 1 + ln(max(w / m, 1e-4)) / ln(1e4); m is the top of the scale.
+    """
+    share = np.clip(np.nan_to_num(weights) / max(maximum, 1e-12), 0.0, 1.0)
+    if scale == "square root":
+        return np.sqrt(share)
+    if scale == "log":
+        return 1 - np.log(np.maximum(share, LOG_FLOOR)) / np.log(LOG_FLOOR)
+    return share
+
+
+def hexadecimal(rgb: np.ndarray) -> str:
+    """Return "#rrggbb" of uint8 [rgb]."""
+    return "#" + "".join(f"{int(part):02x}" for part in rgb)

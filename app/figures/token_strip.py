@@ -1,0 +1,19 @@
+"""The tokens as the model sees them, as HTML in which every character of a token is escaped."""
+
+import html
+from collections.abc import Sequence
+
+from model.tokens import Token
+
+
+def token_strip(tokens: Sequence[Token], limit: int | None, side: str = "") -> str:
+    """Return HTML: special tokens outlined, continued words joined to what they continue, and the count."""
+    shown = [f'<span class="side">{html.escape(side)}</span>'] if side else []
+    previous: int | None = None
+    for position, token in enumerate(tokens):
+        kind = "special" if token.special else "continues" if token.word is not None and token.word == previous else ""
+        title = html.escape(f"position {position}, id {token.id}, vocabulary entry {token.piece}", quote=True)
+        shown.append(f'<span class="token {kind}" title="{title}">{html.escape(token.text)}</span>')
+        previous = token.word
+    count = f"{len(tokens)} tokens" if limit is None else f"{len(tokens)} of at most {limit} tokens"
+    return f'<div class="tokens">{"".join(shown)}<span class="count">{count}</span></div>'

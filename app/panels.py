@@ -1,0 +1,50 @@
+"""Parts that pages share: the question, notices in one sentence, and what happens when something goes wrong."""
+
+import html
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from app import explanations, state
+from model.errors import HeadscopeError, TextTooLong
+
+_log = logging.getLogger("headscope")
+
+
+def page_style() -> None:
+    """Put the app's style sheet into the page."""
+    st.html(f"<style>{(Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>")
+
+
+def question(text: str) -> None:
+    """Show the one sentence that says what the page answers."""
+    st.html(f'<p class="question">{html.escape(text)}<small>{html.escape(explanations.COUNTING)}</small></p>')
+
+
+def notice(sentence: str) -> None:
+    """Show one sentence to the user; whatever is in it is shown as text."""
+    st.html(f'<div class="notice" role="alert">{html.escape(sentence)}</div>')
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn what goes wrong inside into one sentence; what the user typed stays where it is."""
+    try:
+        yield
+    except TextTooLong as error:
+        notice(str(error))
+        st.button(f"Cut after character {error.cut}", on_click=state.change, kwargs={"cut": True}, type="primary")
+        st.stop()
+    except HeadscopeError as error:
+        notice(str(error))
+        st.stop()
+    except MemoryError:
+        notice("There is not enough memory for this. Use a shorter text or a smaller model.")
+        st.stop()
+    except Exception as error:
+        _log.exception("unexpected error")
+        notice(f"This did not work ({type(error).__name__}). Your text is kept; try another model or a shorter text.")
+        st.stop()

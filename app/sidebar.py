@@ -1,0 +1,62 @@
+"""The sidebar that every page shares: which model, on which device, in which number type, and what it takes."""
+
+import html
+
+import streamlit as st
+
+from app import state
+from app.progress import progress_bar
+from model.catalog import BUNDLED, SUGGESTED_HUB_MODELS
+
+SOURCES = {"bundled": "Bundled", "hub": "Hub", "folder": "Folder"}
+
+
+def model_picker() -> None:
+    """Draw the choice of model, device and number type; nothing is loaded here."""
+    with st.sidebar:
+        st.html('<div class="brand">Headscope</div>')
+        st.segmented_control("Model from", list(SOURCES), format_func=SOURCES.get, **state.source_control())
+        source = state.chosen_source()
+        if source == "hub":
+            st.text_input("Hub id", placeholder=SUGGESTED_HUB_MODELS[0], **state.model_name("hub"))
+            st.caption("For example " + ", ".join(f"`{name}`" for name in SUGGESTED_HUB_MODELS[1:]))
+            st.text_input("Revision", placeholder="main", **state.bound("revision"))
+        elif source == "folder":
+            st.text_input("Local folder", placeholder="~/models/my-model", **state.model_name("folder"))
+        else:
+            st.selectbox(
+                "Model", list(BUNDLED), format_func=lambda name: BUNDLED[name].title, **state.model_name("bundled")
+            )
+        left, right = st.columns(2)
+        left.selectbox("Device", ["auto", "cuda", "mps", "cpu"], **state.bound("device"))
+        right.selectbox("Numbers", ["auto", "float32", "bfloat16", "float16"], **state.bound("dtype"))
+
+
+def loaded_model(selection):
+    """Return the selected model, with a progress bar in the sidebar while it loads; raises HeadscopeError."""
+    with st.sidebar, progress_bar("Loading the model") as tell:
+        tell(0.0, "Starting")
+        from app import engine
+
+        return engine.loaded_model(selection, tell)
+
+
+def facts(loaded, trace=None, place=None):
+    """Show the device and number type in use, the size of the model and of the trace; returns the place to show more in."""
+    from model.devices import gigabytes
+
+    rows = [
+        ("device", str(loaded.device)),
+        ("numbers", str(loaded.dtype).removeprefix("torch.")),
+        ("weights", gigabytes(loaded.nbytes)),
+    ]
+    if trace is not None:
+        for stack in trace.stacks:
+            layers = trace.of_stack(stack)
+            rows.append((stack, f"{len(layers)} layers × {layers[0].heads}"))
+        sources = sorted({layer.source for layer in trace.layers})
+        rows += [("trace", gigabytes(trace.nbytes)), ("captured", ", ".join(sources))]
+    listed = "".join(f"<span>{name}</span><b>{html.escape(value)}</b>" for name, value in rows)
+    place = place or st.sidebar.empty()
+    place.html(f'<div class="facts">{listed}</div>')
+    return place

@@ -1,0 +1,187 @@
+"""What is selected: one frozen value in the session, mirrored in the URL. The only user of st.session_state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import streamlit as st
+
+from app.figures.theme import SCALES
+from model.analysis.aggregation import COMBINATIONS
+from model.catalog import BUNDLED, DEFAULT_MODEL
+
+DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
+# A longer text does not fit into an address that every browser and server takes.
+LONGEST_URL_TEXT = 6000
+TYPED = ("text", "target", "revision")
+STACKS = ("", "encoder", "decoder", "cross")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Everything that decides what a page shows; `token` is "", "q3" (a query) or "k5" (a key), counted in tokens."""
+
+    model: str = DEFAULT_MODEL
+    revision: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    text: str = DEFAULT_TEXT
+    target: str = ""
+    stack: str = ""
+    layer: int = 3
+    head: int = 1
+    combination: str = "head"
+    words: bool = False
+    hide_special: bool = False
+    scale: str = "square root"
+    common: bool = True
+    threshold: float = 0.1
+    token: str = "q10"
+    cut: bool = False
+
+
+_CHOICES = {
+    "stack": STACKS,
+    "combination": COMBINATIONS,
+    "scale": SCALES,
+    "device": ("auto", "cuda", "mps", "cpu"),
+    "dtype": ("auto", "float32", "bfloat16", "float16"),
+}
+_RANGES = {"layer": (0, 10_000), "head": (0, 10_000), "threshold": (0.0, 1.0)}
+_DEFAULT = Selection()
+
+
+def read_selection(parameters: dict[str, str]) -> Selection:
+    """Return the Selection that URL parameters describe; what is unknown or out of range keeps its default."""
+    found = {}
+    for entry in fields(Selection):
+        if entry.name in parameters:
+            try:
+                found[entry.name] = _parse(entry.name, parameters[entry.name])
+            except ValueError:
+                continue
+    # The token selected by default belongs to the default sentence.
+    if "text" in found and "token" not in found:
+        found["token"] = ""
+    return replace(_DEFAULT, **found)
+
+
+def write_selection(selection: Selection) -> dict[str, str]:
+    """Return the URL parameters of a Selection: only what differs from the default."""
+    changed = {
+        entry.name: _format(getattr(selection, entry.name))
+        for entry in fields(Selection)
+        if getattr(selection, entry.name) != getattr(_DEFAULT, entry.name)
+    }
+    if "text" in changed and selection.token == _DEFAULT.token:
+        changed["token"] = selection.token
+    for name in ("text", "target"):
+        if len(changed.get(name, "")) > LONGEST_URL_TEXT:
+            del changed[name]
+    return changed
+
+
+def selection() -> Selection:
+    """Return what is selected now; at the start of a session that is what the URL says."""
+    if "selection" not in st.session_state:
+        st.session_state["selection"] = read_selection(dict(st.query_params))
+    return st.session_state["selection"]
+
+
+def change(**values) -> None:
+    """Select something else."""
+    st.session_state["selection"] = replace(selection(), **values)
+
+
+def publish() -> None:
+    """Write the selection into the URL, where it is not there already."""
+    wanted = write_selection(selection())
+    if dict(st.query_params) != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def bound(name: str) -> dict:
+    """Return the key and callback that tie a widget to one field of the selection."""
+    key = f"widget_{name}"
+    value = getattr(selection(), name)
+    # A text box is set only on a difference: a rerun must not overwrite what is being typed. Every other widget is set
+    # each time, since one inside a closed popover takes its first value from the last rerun, not from the session.
+    if name not in TYPED or st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+    def commit() -> None:
+        if st.session_state[key] is not None:
+            change(**{name: st.session_state[key]})
+
+    return {"key": key, "on_change": commit}
+
+
+def source_of(model: str) -> str:
+    """Return where a model name points: "bundled", "folder" or "hub"."""
+    if model in BUNDLED:
+        return "bundled"
+    return "folder" if model.startswith(("/", ".", "~")) or "\\" in model or model[1:2] == ":" else "hub"
+
+
+def source_control() -> dict:
+    """Return the key and callback of the choice of source; going back to bundled selects the bundled model."""
+    key = "widget_source"
+    if key not in st.session_state:
+        st.session_state[key] = source_of(selection().model)
+
+    def commit() -> None:
+        if st.session_state[key] in (None, "bundled"):
+            st.session_state[key] = "bundled"
+            change(model=DEFAULT_MODEL)
+
+    return {"key": key, "on_change": commit}
+
+
+def chosen_source() -> str:
+    """Return the chosen source of models."""
+    return st.session_state.get("widget_source") or "bundled"
+
+
+def model_name(source: str) -> dict:
+    """Return the key and callback of the name of a model from one source; an empty name changes nothing."""
+    key = f"widget_model_{source}"
+    current = selection().model
+    if key not in st.session_state and source_of(current) == source:
+        st.session_state[key] = current
+
+    def commit() -> None:
+        name = (st.session_state[key] or "").strip()
+        if name:
+            change(model=name)
+
+    return {"key": key, "on_change": commit}
+
+
+def on_pick(key: str, handle: Callable) -> Callable[[], None]:
+    """Return the callback of a component: it hands over what was picked in it."""
+
+    def picked() -> None:
+        value = st.session_state[key].get("pick")
+        if value is not None:
+            handle(value)
+
+    return picked
+
+
+def _parse(name: str, text: str):
+    default = getattr(_DEFAULT, name)
+    if isinstance(default, bool):
+        if text not in ("0", "1"):
+            raise ValueError(name)
+        return text == "1"
+    value = type(default)(text)
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(name)
+    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+        raise ValueError(name)
+    if name == "token" and value and not (value[0] in "qk" and value[1:].isascii() and value[1:].isdigit()):
+        raise ValueError(name)
+    return value
+
+
+def _format(value) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)

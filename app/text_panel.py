@@ -1,0 +1,47 @@
+"""The text that is looked at: a box, examples, and the tokens that the model makes of it."""
+
+import streamlit as st
+
+from app import explanations, state
+from app.examples import EXAMPLES
+from app.figures.token_strip import token_strip
+
+
+def text_box() -> None:
+    """Draw the text box and the examples."""
+    left, right = st.columns([5, 1.15], vertical_alignment="bottom")
+    left.text_area(
+        "Sentence", height=68, label_visibility="collapsed", placeholder="Type or paste a sentence",
+        **_forgetting_cut(state.bound("text")),
+    )  # fmt: skip
+    with right.popover("Examples", width="stretch"):
+        for name, text in EXAMPLES.items():
+            st.button(name, key=f"example_{name}", on_click=_use, args=(text,), width="stretch", help=text)
+
+
+def target_box() -> None:
+    """Draw the box for the decoder's text in an encoder-decoder."""
+    st.text_area(
+        "Target", height=68, label_visibility="collapsed", placeholder=explanations.TARGET_HELP, **state.bound("target")
+    )
+
+
+def token_strips(trace, limit: int | None) -> None:
+    """Show the tokens of each side of the trace."""
+    sides = trace.tokens if len(trace.tokens) > 1 else {"": next(iter(trace.tokens.values()))}
+    for side, tokens in sides.items():
+        st.html(token_strip(tokens, limit, side))
+
+
+def _use(text: str) -> None:
+    state.change(text=text, token="", cut=False)
+
+
+def _forgetting_cut(binding: dict) -> dict:
+    commit = binding["on_change"]
+
+    def changed() -> None:
+        commit()
+        state.change(cut=False, token="")
+
+    return {**binding, "on_change": changed}
