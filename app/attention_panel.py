@@ -56,11 +56,18 @@ def selected_view(trace: Trace, selection: state.Selection, stack: str) -> Atten
 def head_message(view: AttentionView, selection: state.Selection, trace: Trace, stack: str) -> bytes:
     """Return the message of the head component for a selection."""
     title = head_title(selection)
+    size = f"{len(view.query_tokens)} queries by {len(view.key_tokens)} keys"
     return head_view_message(
-        view, title=title, description=f"Attention of {title}, {len(view.query_tokens)} queries by {len(view.key_tokens)} keys.",
-        opened=(selection.layer, selection.head), selected=view_token(view, selection.token), scale=selection.scale, common=selection.common,
-        threshold=selection.threshold, same_sequence=same_sequence(stack),
-    )  # fmt: skip
+        view,
+        title=title,
+        description=f"Attention of {title}, {size}.",
+        opened=(selection.layer, selection.head),
+        selected=view_token(view, selection.token),
+        scale=selection.scale,
+        common=selection.common,
+        threshold=selection.threshold,
+        same_sequence=same_sequence(stack),
+    )
 
 
 def same_sequence(stack: str) -> bool:

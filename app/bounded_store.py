@@ -2,8 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
 
 class BoundedStore:
@@ -12,7 +12,7 @@ class BoundedStore:
     def __init__(self, max_bytes: int, max_entries: int = 1000):
         self.max_bytes, self.max_entries = max_bytes, max_entries
         self._values: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
-        self._making: dict[Hashable, threading.Lock] = {}
+        self._making: dict[Hashable, tuple[threading.Lock, int]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -29,19 +29,28 @@ class BoundedStore:
         found = self._get(key)
         if found is not None:
             return found
-        with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
+        with self._making_of(key):
             # Another thread may have made it while this one waited.
             found = self._get(key)
             if found is None:
-                try:
-                    found = make()
-                    self._put(key, found)
-                finally:
-                    with self._lock, suppress(KeyError):
-                        del self._making[key]
+                found = make()
+                self._put(key, found)
         return found
+
+    @contextmanager
+    def _making_of(self, key: Hashable) -> Iterator[None]:
+        """Hold the lock of one key, which lives for as long as any thread makes or waits for its value."""
+        with self._lock:
+            making, waiting = self._making.get(key, (threading.Lock(), 0))
+            self._making[key] = (making, waiting + 1)
+        try:
+            with making:
+                yield
+        finally:
+            with self._lock:
+                making, waiting = self._making.pop(key)
+                if waiting > 1:
+                    self._making[key] = (making, waiting - 1)
 
     def _get(self, key: Hashable):
         with self._lock:

@@ -32,19 +32,17 @@ def head_controls(trace) -> None:
     layers = trace.of_stack(stack)
     if len(trace.stacks) > 1:
         names = explanations.STACK_NAMES
-        st.selectbox("Stack", trace.stacks, format_func=names.get, width=160, **state.bound("stack"))
+        st.selectbox("Stack", trace.stacks, format_func=names.get, width=145, **state.bound("stack"))
     indices = [one.index for one in layers]
-    st.selectbox("Layer", indices, format_func=lambda index: f"L{index}", width=86, **state.bound("layer"))
+    st.selectbox("Layer", indices, format_func=lambda index: f"L{index}", width=80, **state.bound("layer"))
     heads = list(range(trace.layer(state.selection().layer, stack).heads))
-    st.selectbox("Head", heads, format_func=lambda index: f"H{index}", width=90, **state.bound("head"))
+    st.selectbox("Head", heads, format_func=lambda index: f"H{index}", width=84, **state.bound("head"))
     names = explanations.COMBINATION_NAMES
-    st.selectbox("Show", COMBINATIONS, format_func=names.get, width=190, **state.bound("combination"))
+    st.selectbox("Show", COMBINATIONS, format_func=names.get, width=172, **state.bound("combination"))
     st.toggle("Words", help=explanations.WORDS_HELP, **state.bound("words"))
     st.toggle("Hide special", help=explanations.SPECIAL_HELP, **state.bound("hide_special"))
     with st.popover("More"):
         _more(trace, stack)
-    with st.popover("How to read"):
-        st.markdown(explanations.HOW_TO_READ)
 
 
 def _more(trace, stack: str) -> None:

@@ -28,6 +28,7 @@ MIME = {
     "HTML": "text/html",
 }
 PNG_SCALE = 2
+LONGEST_PART = 48
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -37,9 +38,11 @@ def describe(provenance: Provenance, **picture) -> dict:
 
 
 def file_name(parts: Sequence[str], extension: str) -> str:
-    """Return a safe file name from its parts: letters, digits, dots and hyphens only, at most 120 characters."""
+    """Return a safe file name from its parts: letters, digits and "-._" only, at most 120 characters."""
     safe = [re.sub(r"[^A-Za-z0-9.-]+", "-", part).strip("-.") for part in parts]
-    return "_".join(["headscope", *(part for part in safe if part)])[:120] + f".{extension.lower()}"
+    # A long part (the name or folder of a model) keeps its end, so that the parts after it still tell two files apart.
+    name = "_".join(["headscope", *(part[-LONGEST_PART:].lstrip("-.") for part in safe if part)])
+    return f"{name[: 119 - len(extension)]}.{extension.lower()}"
 
 
 @cache
@@ -165,7 +168,7 @@ def _origin(provenance: Mapping) -> str:
 
 def _cell(token: str) -> str:
     # A spreadsheet would run such a cell as a formula.
-    return f"'{token}" if len(token) > 1 and token[0] in "=+-@" else token
+    return clean(f"'{token}" if len(token) > 1 and token[0] in "=+-@" else token)
 
 
 def _csv(frame: pd.DataFrame, provenance: Mapping) -> bytes:

@@ -7,21 +7,26 @@ from app.examples import EXAMPLES
 from app.figures.token_strip import token_strip
 
 
-def text_box() -> None:
-    """Draw the text box and the examples."""
-    left, right = st.columns([5, 1.15], vertical_alignment="bottom")
-    left.text_area(
+def text_box():
+    """Draw the text box and the examples; returns the row in which a second box may stand beside the first."""
+    left, right = st.columns([4.6, 2], vertical_alignment="center")
+    row = left.container(horizontal=True, gap="small")
+    row.text_area(
         "Sentence", height=68, label_visibility="collapsed", placeholder="Type or paste a sentence",
         **_forgetting_cut(state.bound("text")),
     )  # fmt: skip
-    with right.popover("Examples", width="stretch"):
-        for name, text in EXAMPLES.items():
-            st.button(name, key=f"example_{name}", on_click=_use, args=(text,), width="stretch", help=text)
+    with right, st.container(horizontal=True, gap="small"):
+        with st.popover("Examples"):
+            for name, text in EXAMPLES.items():
+                st.button(name, key=f"example_{name}", on_click=_use, args=(text,), width="stretch", help=text)
+        with st.popover("How to read this"):
+            st.markdown(explanations.HOW_TO_READ)
+    return row
 
 
-def target_box() -> None:
-    """Draw the box for the decoder's text in an encoder-decoder."""
-    st.text_area(
+def target_box(row) -> None:
+    """Draw the box for the decoder's text in an encoder-decoder, beside the text box."""
+    row.text_area(
         "Target", height=68, label_visibility="collapsed", placeholder=explanations.TARGET_HELP, **state.bound("target")
     )
 

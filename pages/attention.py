@@ -4,11 +4,11 @@ from app import attention_panel, explanations, panels, sidebar, state, text_pane
 from app.progress import progress_bar
 
 panels.question(explanations.ATTENTION_QUESTION)
-text_panel.text_box()
+row = text_panel.text_box()
 with panels.guarded():
     loaded = sidebar.loaded_model(state.selection())
     if loaded.is_encoder_decoder:
-        text_panel.target_box()
+        text_panel.target_box(row)
     place = sidebar.facts(loaded)
 with panels.guarded(), progress_bar("Running the model") as tell:
     from app import engine

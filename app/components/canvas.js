@@ -76,7 +76,11 @@ function followPage(element, redraw) {
   probe.style.cssText = "position:absolute;width:0;height:0;color:var(--st-background-color);transition:color 1ms";
   probe.addEventListener("transitionend", () => redraw());
   element.append(probe);
-  return () => observer.disconnect();
+  window.addEventListener("resize", redraw);
+  return () => {
+    observer.disconnect();
+    window.removeEventListener("resize", redraw);
+  };
 }
 
 /** A tooltip inside `root` that shows lines of plain text beside the pointer. */

@@ -41,7 +41,9 @@ class HeadGrid {
     const { layers, heads } = this.message;
     const left = 36, top = 24, gap = heads > 24 ? 1 : 3;
     const width = this.root.clientWidth;
-    const side = Math.max(6, Math.min(this.message.largest_tile, Math.floor((width - left) / heads) - gap));
+    const tallest = Math.floor((0.4 * window.innerHeight) / layers.length) - gap;
+    const widest = Math.floor((width - left) / heads) - gap;
+    const side = Math.max(Math.min(14, widest), Math.min(this.message.largest_tile, widest, tallest));
     const step = side + gap;
     return { left, top, gap, side, step, width, height: top + layers.length * step };
   }
@@ -69,6 +71,7 @@ class HeadGrid {
     if (this.hovered) this.mark(context, this.hovered, palette.text, 1.5);
     this.canvas.setAttribute("aria-label", `${this.message.description} Selected: layer ${this.selected[0]}, head ${this.selected[1]}. Arrow keys move.`);
     this.root.dataset.drawMilliseconds = (performance.now() - started).toFixed(1);
+    this.root.dataset.place = JSON.stringify({ left: place.left, top: place.top, step: place.step });
     this.root.dataset.selected = `L${this.selected[0]} H${this.selected[1]}`;
     this.describe(this.hovered || this.selected);
   }

@@ -22,6 +22,9 @@ class HeadView {
     this.matrix.update(message);
     this.links.update(message);
     this.draw();
+    // The page around may still move, and with it the room that is left.
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.room !== this.drawnRoom && this.draw(), 250);
   }
 
   get focus() {
@@ -43,13 +46,16 @@ class HeadView {
     const started = performance.now();
     const palette = paletteFor(this.root, this.message.palettes);
     const narrow = width < NARROW;
-    const height = narrow ? Math.min(this.room, width + 60) : this.room;
+    this.drawnRoom = this.room;
+    const height = narrow ? Math.min(this.drawnRoom, width + 60) : this.drawnRoom;
     const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380), height + 70));
     this.root.querySelector(".pictures").style.flexDirection = narrow ? "column" : "row";
     this.root.querySelector(".links").style.height = `${height}px`;
     this.matrix.draw(palette, across, height, this.focus);
     this.links.draw(palette, narrow ? width : Math.min(width - across - GAP, 520), height - 4, this.focus);
     this.root.dataset.drawMilliseconds = (performance.now() - started).toFixed(1);
+    const { left, top, cell } = this.matrix.place;
+    this.root.dataset.place = JSON.stringify({ left, top, step: cell });
     this.root.dataset.title = this.message.title;
     this.root.dataset.selected = this.selected;
     for (const canvas of this.root.querySelectorAll("canvas")) canvas.setAttribute("aria-label", this.message.description);

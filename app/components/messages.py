@@ -3,6 +3,7 @@
 import numpy as np
 
 from app.components.packing import pack, palettes
+from app.figures.theme import scale_top
 from model.analysis.thumbnails import Thumbnails
 from model.analysis.views import AttentionView
 
@@ -48,7 +49,6 @@ def head_view_message(
     `opened` is (layer, head); `selected` is "" or "q3" (a query row) or "k5" (a key column); `threshold` hides weaker links.
     """
     weights = np.where(view.mask, view.weights, np.float32(np.nan)).astype(np.float32)
-    maximum = 1.0 if common else float(view.weights.max(initial=0.0)) or 1.0
     header = {
         "title": title,
         "description": description,
@@ -59,7 +59,7 @@ def head_view_message(
         "key_special": view.key_special,
         "selected": selected,
         "scale": scale,
-        "maximum": maximum,
+        "maximum": scale_top(view.weights, view.mask, common),
         "masked": bool((~view.mask).any()),
         "threshold": threshold,
         "same_sequence": same_sequence,

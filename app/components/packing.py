@@ -21,7 +21,7 @@ def pack(header: Mapping, arrays: Mapping[str, np.ndarray]) -> bytes:
         described.append({"name": name, "dtype": array.dtype.name, "shape": array.shape, "offset": offset})
         body.append(raw + b"\0" * (-len(raw) % _ALIGNMENT))
         offset += len(body[-1])
-    text = json.dumps({**header, "arrays": described}, allow_nan=False).encode()
+    text = json.dumps({**header, "arrays": described}, allow_nan=False, ensure_ascii=False).encode(errors="replace")
     text += b" " * (-len(text) % _ALIGNMENT)
     return len(text).to_bytes(4, "little") + text + b"".join(body)
 

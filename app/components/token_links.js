@@ -47,8 +47,7 @@ class TokenLinks {
     if (!count) {
       context.fillStyle = palette.quiet;
       context.textAlign = "center";
-      context.fillText("no weight above", width / 2, place.height / 2 - 8);
-      context.fillText(`the threshold ${this.message.threshold}`, width / 2, place.height / 2 + 10);
+      ["no weight", "as large as", String(this.message.threshold)].forEach((text, line) => context.fillText(text, width / 2, 60 + 17 * line));
     }
     this.root.dataset.links = count;
   }

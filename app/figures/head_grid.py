@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from app.figures.head_heatmap import level_colours
-from app.figures.svg import add, add_pixels, add_text, document, serialize
+from app.figures.svg import add, add_pixels, add_text, add_title, document, serialize, title_width
 from app.figures.theme import LEVELS, Theme, scale_position
 from model.analysis.thumbnails import Thumbnails, decode_tiles
 
@@ -18,11 +18,11 @@ def head_grid(
 ) -> str:  # fmt: skip
     """Return the SVG of all heads, layers from top to bottom; `selected` (layer, head) is framed in the accent colour."""
     layers, heads, _, _ = thumbnails.tiles.shape
-    width = max(LEFT + heads * (SIDE + GAP) + 20, 420)
+    width = max(LEFT + heads * (SIDE + GAP) + 20, title_width(title))
     height = TOP + layers * (SIDE + GAP) + 30
     description = f"Grid of {layers} layers by {heads} heads, one thumbnail of attention weights each. {title}"
     root = document(width, height, theme, title, description, provenance)
-    add_text(root, 14, 24, title, size=18, fill=theme.text, font_weight=600)
+    add_title(root, title, theme)
     for head in range(heads):
         x = LEFT + head * (SIDE + GAP) + SIDE / 2
         add_text(root, x, TOP - 16, f"H{head}", size=15, fill=theme.quiet, token=True, text_anchor="middle")

@@ -4,13 +4,25 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.figures.svg import add, add_pixels, add_text, clipped, document, number, serialize
-from app.figures.theme import LEVELS, Theme, hexadecimal, scale_position
+from app.figures.svg import (
+    add,
+    add_pixels,
+    add_text,
+    add_title,
+    clipped,
+    columns,
+    document,
+    number,
+    serialize,
+    title_width,
+)
+from app.figures.theme import LEVELS, Theme, hexadecimal, scale_position, scale_top
 from model.analysis.views import AttentionView
 
 LARGEST_VECTOR_CELLS = 128 * 128
 LONGEST_LABEL = 16
 CHARACTER = 0.61  # width of a character of the token font, in font sizes
+LEGEND = 434.0  # width of the scale below, with its words
 
 
 def attention_heatmap(
@@ -20,31 +32,31 @@ def attention_heatmap(
 
     The scale runs from 0 to 1 (`common`) or to the head's own maximum. Up to 128 x 128 cells are vectors, more are pixels.
     """
-    rows, columns = view.weights.shape
-    cell = float(np.clip(560 / max(rows, columns), 2.5, 34))
+    rows, across = view.weights.shape
+    cell = float(np.clip(560 / max(rows, across), 2.5, 34))
     size = float(np.clip(cell * 0.78, 7, 17))
     left = _label_width(view.query_tokens, size) + 14
     top = 46 + _label_width(view.key_tokens, size) * 0.82 + 14
     right = max(40.0, _label_width(view.key_tokens[-4:], size) * 0.6)
-    width, height = max(left + columns * cell + right, 420), top + rows * cell + 56
-    maximum = 1.0 if common else float(view.weights.max(initial=0)) or 1.0
-    description = f"Heatmap of attention weights, {rows} queries by {columns} keys. {title}"
-    root = document(width, height, theme, title, description, provenance)
-    add_text(root, 14, 24, title, size=18, fill=theme.text, font_weight=600)
+    width = max(left + across * cell + right, left + LEGEND, title_width(title))
+    maximum = scale_top(view.weights, view.mask, common)
+    description = f"Heatmap of attention weights, {rows} queries by {across} keys. {title}"
+    root = document(width, top + rows * cell + 56, theme, title, description, provenance)
+    add_title(root, title, theme)
     levels = cell_levels(view, scale, maximum)
-    if rows * columns <= LARGEST_VECTOR_CELLS:
+    if rows * across <= LARGEST_VECTOR_CELLS:
         _vector_cells(root, levels, left, top, cell, theme)
     else:
-        add_pixels(root, left, top, columns * cell, rows * cell, level_colours(levels, theme))
+        add_pixels(root, left, top, across * cell, rows * cell, level_colours(levels, theme))
     _labels(root, view, left, top, cell, size, theme)
     _legend(root, left, top + rows * cell + 20, maximum, scale, bool((~view.mask).any()), theme)
     return serialize(root)
 
 
 def cell_levels(view: AttentionView, scale: str, maximum: float) -> np.ndarray:
-    """Return the level of each cell on the colour scale, int [query, key]; -1 where masked."""
+    """Return the level of each cell on the colour scale, int [query, key]; -1 where masked or not a number."""
     levels = np.rint((LEVELS - 1) * scale_position(view.weights, scale, maximum)).astype(int)
-    return np.where(view.mask, levels, -1)
+    return np.where(view.mask & ~np.isnan(view.weights), levels, -1)
 
 
 def level_colours(levels: np.ndarray, theme: Theme) -> np.ndarray:
@@ -67,7 +79,7 @@ def _vector_cells(root, levels: np.ndarray, left: float, top: float, cell: float
 
 
 def _label_width(tokens: tuple[str, ...], size: float) -> float:
-    return max((min(len(token), LONGEST_LABEL) for token in tokens), default=1) * size * CHARACTER
+    return max((min(columns(token), LONGEST_LABEL) for token in tokens), default=1) * size * CHARACTER
 
 
 def _labels(root, view: AttentionView, left: float, top: float, cell: float, size: float, theme: Theme) -> None:
@@ -90,16 +102,17 @@ def _labels(root, view: AttentionView, left: float, top: float, cell: float, siz
 
 
 def _whole(label, token: str) -> None:
-    if len(token) > LONGEST_LABEL:
+    if columns(token) > LONGEST_LABEL:
         add(label, "title").text = token
 
 
 def _legend(root, left: float, y: float, maximum: float, scale: str, masked: bool, theme: Theme) -> None:
     for step in range(64):
         colour = hexadecimal(theme.sequential[step * (LEVELS - 1) // 63])
-        add(root, "rect", x=left + step * 2.5, y=y, width=2.6, height=10, fill=colour)
+        # Each reaches to the end and the next paints over it, so that no seam shows between two.
+        add(root, "rect", x=left + step * 2.5, y=y, width=160 - step * 2.5, height=10, fill=colour)
     upper = "1" if maximum == 1 else f"{maximum:.3f}"
     add_text(root, left + 168, y + 5, f"0 to {upper}, {scale} scale", size=12, fill=theme.quiet)
     if masked:
-        add(root, "rect", x=left + 330, y=y, width=12, height=10, fill=theme.masked)
-        add_text(root, left + 348, y + 5, "masked", size=12, fill=theme.quiet)
+        add(root, "rect", x=left + 350, y=y, width=12, height=10, fill=theme.masked)
+        add_text(root, left + 368, y + 5, "masked", size=12, fill=theme.quiet)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
@@ -14,10 +15,9 @@ from app.figures.theme import TEXT_FONT, TOKEN_FONT, Theme
 
 SHARP_PIXELS = 256  # a picture of fewer cells is repeated to this, since some readers blur what they enlarge
 NAMESPACE = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
+LONGEST_TITLE = 72
 _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ElementTree.register_namespace("", NAMESPACE)
-ElementTree.register_namespace("xlink", _XLINK)
 
 
 def document(width: float, height: float, theme: Theme, title: str, description: str, provenance: Mapping):
@@ -58,6 +58,18 @@ def add_text(parent, x: float, y: float, text: str, *, size: float, fill: str, t
     return element
 
 
+def add_title(root, title: str, theme: Theme) -> None:
+    """Append the heading of a figure; of a very long one the middle is left out, the whole is in the document's title."""
+    half = LONGEST_TITLE // 2
+    shown = title if len(title) <= LONGEST_TITLE else f"{title[: half - 1]}…{title[-half:]}"
+    add_text(root, 14, 24, shown, size=18, fill=theme.text, font_weight=600)
+
+
+def title_width(title: str) -> float:
+    """Return how wide a figure must be to hold its heading."""
+    return 28 + 11.4 * min(columns(title), LONGEST_TITLE)
+
+
 def add_pixels(parent, x: float, y: float, width: float, height: float, rgb: np.ndarray):
     """Append uint8 pixels [row, column, rgb] as an embedded PNG whose cells keep sharp edges."""
     repeat = max(1, SHARP_PIXELS // max(rgb.shape[:2]))
@@ -86,6 +98,16 @@ def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def columns(text: str) -> int:
+    """Return how many columns of a fixed-width font `text` takes: wide characters (as in Chinese) take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
 def clipped(text: str, longest: int) -> str:
-    """Return `text` cut to `longest` characters with an ellipsis; the whole stays in the element's title."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    """Return `text` cut to `longest` columns with an ellipsis; the whole stays in the element's title."""
+    if columns(text) <= longest:
+        return text
+    kept = text[: longest - 1]
+    while columns(kept) > longest - 1:
+        kept = kept[:-1]
+    return f"{kept}…"

@@ -90,6 +90,12 @@ def scale_position(weights: np.ndarray, scale: str, maximum: float = 1.0) -> np.
     return share
 
 
+def scale_top(weights: np.ndarray, mask: np.ndarray, common: bool) -> float:
+    """Return the top of the scale: 1 for every head alike (`common`), or the largest weight that is not masked."""
+    shown = weights[mask & np.isfinite(weights)]
+    return 1.0 if common else float(shown.max(initial=0)) or 1.0
+
+
 def hexadecimal(rgb: np.ndarray) -> str:
     """Return "#rrggbb" of uint8 [rgb]."""
     return "#" + "".join(f"{int(part):02x}" for part in rgb)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.figures.svg import add, add_text, clipped, document, number, serialize
+from app.figures.svg import add, add_text, add_title, clipped, columns, document, number, serialize, title_width
 from app.figures.theme import Theme, hexadecimal
 from model.analysis.views import AttentionView
 
@@ -18,14 +18,12 @@ def token_links(
 
     `selected` ("q3", "k5" or "") names the query row or key column whose lines take the accent colour.
     """
-    rows, columns = view.weights.shape
-    step = 26.0 if max(rows, columns) <= 40 else 18.0
+    rows, across = view.weights.shape
+    step = 26.0 if max(rows, across) <= 40 else 18.0
     size, column = min(16.0, step * 0.62), 190.0
-    width, height = 620.0, 84 + max(rows, columns) * step
-    root = document(
-        width, height, theme, title, f"Links between {rows} queries and {columns} keys. {title}", provenance
-    )
-    add_text(root, 14, 24, title, size=18, fill=theme.text, font_weight=600)
+    width, height = max(620.0, title_width(title)), 84 + max(rows, across) * step
+    root = document(width, height, theme, title, f"Links between {rows} queries and {across} keys. {title}", provenance)
+    add_title(root, title, theme)
     add_text(root, column, 52, "query", size=12, fill=theme.quiet, text_anchor="end")
     add_text(root, width - column, 52, "key", size=12, fill=theme.quiet)
     query, key = _focus(selected)
@@ -41,7 +39,7 @@ def token_links(
                 root, x, _y(position, step), clipped(token, LONGEST_LABEL), size=size, fill=fill, token=True,
                 text_anchor=anchor, font_weight=weight,
             )  # fmt: skip
-            if len(token) > LONGEST_LABEL:
+            if columns(token) > LONGEST_LABEL:
                 add(label, "title").text = token
     add_text(root, 14, height - 14, f"weights of at least {threshold:g}", size=12, fill=theme.quiet)
     return serialize(root)

@@ -1,0 +1,55 @@
+"""What a person does in the browser tests: find a canvas, point at a head or a cell, wait for a picture."""
+
+# The canvases stand in shadow roots; the first canvas of a component's root is its main one.
+FIND = """(name) => {
+  const search = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.matches(name === "head_grid" ? ".headscope:has(.line)" : ".headscope:has(.matrix)")) return element;
+      const inside = element.shadowRoot && search(element.shadowRoot);
+      if (inside) return inside;
+    }
+    return null;
+  };
+  return search(document);
+}"""
+WAIT_MILLISECONDS = 60_000
+
+
+def wait_for_data(page, component: str, name: str, value: str) -> None:
+    """Wait until a component says that it has drawn `value`."""
+    page.wait_for_function(
+        f"([component, name, value]) => ({FIND})(component)?.dataset[name] === value",
+        arg=[component, name, value],
+        timeout=WAIT_MILLISECONDS,
+    )
+
+
+def first_picture(page, title: str) -> None:
+    """Wait until grid and head are drawn and the page has come to rest."""
+    wait_for_data(page, "head_view", "title", title)
+    wait_for_data(page, "head_grid", "selected", title)
+    page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=WAIT_MILLISECONDS)
+    page.wait_for_timeout(400)
+
+
+def canvas_of(page, component: str):
+    """Return the main canvas of a component."""
+    return page.evaluate_handle(f"(name) => ({FIND})(name).querySelector('canvas')", component).as_element()
+
+
+def grid_place(page, layer: int, head: int) -> tuple[float, float]:
+    """Return the middle of a thumbnail on the screen."""
+    return _inside(page, "head_grid", {"layer": layer, "head": head})
+
+
+def centre_of(page, query: int, key: int) -> tuple[float, float]:
+    """Return the middle of a cell of the heatmap on the screen, while all of it is shown."""
+    return _inside(page, "head_view", {"query": query, "key": key})
+
+
+def _inside(page, component: str, cell: dict[str, int]) -> tuple[float, float]:
+    place = page.evaluate(f"(name) => JSON.parse(({FIND})(name).dataset.place)", component)
+    box = canvas_of(page, component).bounding_box()
+    row, column = (cell.get("layer", cell.get("query")), cell.get("head", cell.get("key")))
+    x = box["x"] + place["left"] + (column + 0.5) * place["step"]
+    return x, box["y"] + place["top"] + (row + 0.5) * place["step"]
