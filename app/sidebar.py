@@ -18,8 +18,8 @@ def model_picker() -> None:
         st.segmented_control("Model from", list(SOURCES), format_func=SOURCES.get, **state.source_control())
         source = state.chosen_source()
         if source == "hub":
-            st.text_input("Hub id", placeholder=SUGGESTED_HUB_MODELS[0], **state.model_name("hub"))
-            st.caption("For example " + ", ".join(f"`{name}`" for name in SUGGESTED_HUB_MODELS[1:]))
+            st.text_input("Hub id", placeholder="owner/name", **state.model_name("hub"))
+            st.html(f'<div class="suggested">{"<br>".join(map(html.escape, SUGGESTED_HUB_MODELS))}</div>')
             st.text_input("Revision", placeholder="main", **state.bound("revision"))
         elif source == "folder":
             st.text_input("Local folder", placeholder="~/models/my-model", **state.model_name("folder"))

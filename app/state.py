@@ -95,8 +95,13 @@ def change(**values) -> None:
 def publish() -> None:
     """Write the selection into the URL, where it is not there already."""
     wanted = write_selection(selection())
-    if dict(st.query_params) != wanted:
+    if dict(st.query_params) == wanted:
+        return
+    if wanted:
         st.query_params.from_dict(wanted)
+    else:
+        # from_dict with nothing in it forgets to tell the browser.
+        st.query_params.clear()
 
 
 def bound(name: str) -> dict:

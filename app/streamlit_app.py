@@ -24,5 +24,5 @@ page = st.navigation(
     position="top",
 )
 sidebar.model_picker()
-page.run()
 state.publish()
+page.run()

@@ -84,6 +84,28 @@ def test_a_reload_and_a_copied_link_show_the_same(server, tab, chromium):
     other.context.close()
 
 
+def test_going_back_to_the_default_empties_the_address(server, tab):
+    tab.goto(f"{server}/?layer=5")
+    first_picture(tab, "L5 H1")
+    tab.mouse.click(*grid_place(tab, layer=3, head=1))
+    wait_for_data(tab, "head_view", "title", "L3 H1")
+    tab.wait_for_url(re.compile(r"^[^?]*$"))
+
+
+def test_a_model_that_is_not_there_keeps_the_text(server, tab):
+    tab.goto(f"{server}/?text=My+own+sentence.")
+    first_picture(tab, "L3 H1")
+    tab.get_by_role("radio", name="Folder").click()
+    tab.get_by_label("Local folder").fill("/no/such/folder")
+    tab.get_by_label("Local folder").press("Enter")
+    assert "neither a folder" in tab.locator(".notice").inner_text()
+    assert tab.get_by_label("Sentence").input_value() == "My own sentence."
+    tab.get_by_role("radio", name="Bundled").click()
+    first_picture(tab, "L3 H1")
+    tab.wait_for_url(re.compile(r"\?text="))
+    assert "model=" not in tab.url
+
+
 def brightness(page) -> float:
     """Return the mean green of what is drawn in the heatmap's canvas."""
     return canvas_of(page, "head_view").evaluate(

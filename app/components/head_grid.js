@@ -210,6 +210,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!grids.has(root)) grids.set(root, new HeadGrid(root));
   const grid = grids.get(root);
   grid.update(unpack(data), (found) => setTriggerValue("pick", found));
+  root.dataset.bytes = data.byteLength;
+  root.dataset.updates = Number(root.dataset.updates || 0) + 1;
   return () => {
     grid.stop();
     grids.delete(root);

@@ -25,7 +25,7 @@ class TokenLinks {
     const { query_tokens, key_tokens } = this.message;
     const rows = Math.max(query_tokens.length, key_tokens.length);
     const step = Math.min(34, Math.max(13, (height - 34) / rows));
-    const size = Math.min(16, Math.max(11, step * 0.62));
+    const size = Math.max(11, Math.min(16, step * 0.62, width * 0.066));
     const longest = Math.max(...query_tokens.concat(key_tokens).map((token) => Math.min(14, Array.from(token).length)));
     const column = Math.min(longest * size * 0.61 + 4, width * 0.36);
     return { width, height: Math.max(height, rows * step + 34), step, size, top: 28, column };
@@ -70,7 +70,7 @@ class TokenLinks {
     const [first, second] = [from + (to - from) * 0.4, from + (to - from) * 0.6];
     context.strokeStyle = colour;
     for (const [query, key, weight] of lines) {
-      context.globalAlpha = faint ? 0.1 * weight + 0.03 : 0.2 + 0.8 * Math.min(1, weight);
+      context.globalAlpha = faint ? 0.16 * weight + 0.05 : 0.2 + 0.8 * Math.min(1, weight);
       context.lineWidth = 0.6 + 7 * Math.min(1, weight);
       context.beginPath();
       context.moveTo(from, this.y(query));

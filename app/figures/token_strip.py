@@ -15,5 +15,6 @@ def token_strip(tokens: Sequence[Token], limit: int | None, side: str = "") -> s
         title = html.escape(f"position {position}, id {token.id}, vocabulary entry {token.piece}", quote=True)
         shown.append(f'<span class="token {kind}" title="{title}">{html.escape(token.text)}</span>')
         previous = token.word
-    count = f"{len(tokens)} tokens" if limit is None else f"{len(tokens)} of at most {limit} tokens"
+    alone = "1 token" if len(tokens) == 1 else f"{len(tokens)} tokens"
+    count = alone if limit is None else f"{len(tokens)} of at most {limit} tokens"
     return f'<div class="tokens">{"".join(shown)}<span class="count">{count}</span></div>'
