@@ -1,6 +1,7 @@
 """The sidebar that every page shares: which model, on which device, in which number type, and what it takes."""
 
 import html
+import sys
 
 import streamlit as st
 
@@ -34,8 +35,10 @@ def model_picker() -> None:
 
 def loaded_model(selection):
     """Return the selected model, with a progress bar in the sidebar while it loads; raises HeadscopeError."""
-    with st.sidebar, progress_bar("Loading the model") as tell:
-        tell(0.0, "Starting")
+    # The first session waits some seconds for torch and transformers, and is told so at once.
+    cold = "app.engine" not in sys.modules
+    with st.sidebar, progress_bar("Loading the model", **({"patience": 0.0} if cold else {})) as tell:
+        tell(0.0, "Starting PyTorch")
         from app import engine
 
         return engine.loaded_model(selection, tell)

@@ -1,7 +1,9 @@
 """What is selected: one frozen value in the session, mirrored in the URL. The only user of st.session_state."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -10,8 +12,8 @@ from model.analysis.aggregation import COMBINATIONS
 from model.catalog import BUNDLED, DEFAULT_MODEL
 
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
-# A longer text does not fit into an address that every browser and server takes.
-LONGEST_URL_TEXT = 6000
+# Characters of a text as they stand in an address; servers refuse addresses of more than 64 kB in all.
+LONGEST_URL_TEXT = 12_000
 TYPED = ("text", "target", "revision")
 STACKS = ("", "encoder", "decoder", "cross")
 
@@ -59,25 +61,27 @@ def read_selection(parameters: dict[str, str]) -> Selection:
                 found[entry.name] = _parse(entry.name, parameters[entry.name])
             except ValueError:
                 continue
-    # The token selected by default belongs to the default sentence.
-    if "text" in found and "token" not in found:
-        found["token"] = ""
-    return replace(_DEFAULT, **found)
+    return replace(_default_for(found.get("text", DEFAULT_TEXT)), **found)
+
+
+def _default_for(text: str) -> Selection:
+    """Return the default beside a text: the token that is selected at first belongs to the default sentence."""
+    return _DEFAULT if text == DEFAULT_TEXT else replace(_DEFAULT, token="")
 
 
 def write_selection(selection: Selection) -> dict[str, str]:
     """Return the URL parameters of a Selection: only what differs from the default."""
-    changed = {
+    if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
+        # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
+        selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False)
+    if len(quote(selection.target, errors="replace")) > LONGEST_URL_TEXT:
+        selection = replace(selection, target="")
+    default = _default_for(selection.text)
+    return {
         entry.name: _format(getattr(selection, entry.name))
         for entry in fields(Selection)
-        if getattr(selection, entry.name) != getattr(_DEFAULT, entry.name)
+        if getattr(selection, entry.name) != getattr(default, entry.name)
     }
-    if "text" in changed and selection.token == _DEFAULT.token:
-        changed["token"] = selection.token
-    for name in ("text", "target"):
-        if len(changed.get(name, "")) > LONGEST_URL_TEXT:
-            del changed[name]
-    return changed
 
 
 def selection() -> Selection:
@@ -183,7 +187,7 @@ def _parse(name: str, text: str):
         raise ValueError(name)
     if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
         raise ValueError(name)
-    if name == "token" and value and not (value[0] in "qk" and value[1:].isascii() and value[1:].isdigit()):
+    if name == "token" and not re.fullmatch(r"([qk]\d{1,6})?", value, re.ASCII):
         raise ValueError(name)
     return value
 

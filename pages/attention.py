@@ -1,6 +1,6 @@
 """What does each head look at, token by token?"""
 
-from app import attention_panel, explanations, panels, sidebar, state, text_panel
+from app import explanations, panels, sidebar, state, text_panel
 from app.progress import progress_bar
 
 panels.question(explanations.ATTENTION_QUESTION)
@@ -11,7 +11,8 @@ with panels.guarded():
         text_panel.target_box(row)
     place = sidebar.facts(loaded)
 with panels.guarded(), progress_bar("Running the model") as tell:
-    from app import engine
+    # Late, since it takes seconds the first time: question and text stand before it.
+    from app import attention_panel, engine
 
     trace = engine.recorded_trace(state.selection(), loaded, tell)
 sidebar.facts(loaded, trace, place)

@@ -1,5 +1,7 @@
 // Token links: queries on the left, keys on the right, a line for each weight above the threshold, wider with the weight.
 
+const MOST_LINES = 3000;
+
 class TokenLinks {
   constructor(root, canvas, tooltip, { onSelect, onHover }) {
     Object.assign(this, { root, canvas, tooltip, onSelect, onHover });
@@ -19,6 +21,8 @@ class TokenLinks {
       }
     }
     this.lines.sort((first, second) => first[2] - second[2]);
+    this.found = this.lines.length;
+    this.lines = this.lines.slice(-MOST_LINES);
   }
 
   layout(width, height) {
@@ -44,6 +48,11 @@ class TokenLinks {
     context.fillText("key", width - place.column, 10);
     const count = this.drawLines(context, palette, place, focus);
     this.drawTokens(context, palette, place, focus);
+    if (this.found > count) {
+      context.fillStyle = palette.quiet;
+      context.textAlign = "center";
+      context.fillText(`strongest ${count}`, width / 2, 10);
+    }
     if (!count) {
       context.fillStyle = palette.quiet;
       context.textAlign = "center";

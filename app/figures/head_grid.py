@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.figures.head_heatmap import level_colours
+from app.figures.legend import LEGEND_WIDTH, colour_legend
 from app.figures.svg import add, add_pixels, add_text, add_title, document, serialize, title_width
-from app.figures.theme import LEVELS, Theme, scale_position
-from model.analysis.thumbnails import Thumbnails, decode_tiles
+from app.figures.theme import LEVELS, Theme, level_colours, scale_position
+from model.analysis.thumbnails import MASKED_CODE, Thumbnails, decode_tiles
 
 SIDE, GAP, LEFT, TOP = 64.0, 6.0, 56.0, 78.0
 
@@ -18,10 +18,10 @@ def head_grid(
 ) -> str:  # fmt: skip
     """Return the SVG of all heads, layers from top to bottom; `selected` (layer, head) is framed in the accent colour."""
     layers, heads, _, _ = thumbnails.tiles.shape
-    width = max(LEFT + heads * (SIDE + GAP) + 20, title_width(title))
-    height = TOP + layers * (SIDE + GAP) + 30
+    width = max(LEFT + heads * (SIDE + GAP) + 20, LEFT + LEGEND_WIDTH, title_width(title))
+    bottom = TOP + layers * (SIDE + GAP) + 12
     description = f"Grid of {layers} layers by {heads} heads, one thumbnail of attention weights each. {title}"
-    root = document(width, height, theme, title, description, provenance)
+    root = document(width, bottom + 36, theme, title, description, provenance)
     add_title(root, title, theme)
     for head in range(heads):
         x = LEFT + head * (SIDE + GAP) + SIDE / 2
@@ -39,6 +39,8 @@ def head_grid(
                     root, "rect", x=x - 2, y=y - 2, width=SIDE + 4, height=SIDE + 4, fill="none",
                     stroke=theme.accent, stroke_width=3,
                 )  # fmt: skip
+    masked = bool((thumbnails.tiles == MASKED_CODE).any())
+    colour_legend(root, LEFT, bottom, "1" if common else "each head's maximum", scale, masked, theme)
     return serialize(root)
 
 

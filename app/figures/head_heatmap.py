@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from app.figures.legend import LEGEND_WIDTH, colour_legend
 from app.figures.svg import (
     add,
     add_pixels,
@@ -16,13 +17,12 @@ from app.figures.svg import (
     serialize,
     title_width,
 )
-from app.figures.theme import LEVELS, Theme, hexadecimal, scale_position, scale_top
+from app.figures.theme import LEVELS, Theme, hexadecimal, level_colours, scale_position, scale_top
 from model.analysis.views import AttentionView
 
 LARGEST_VECTOR_CELLS = 128 * 128
 LONGEST_LABEL = 16
 CHARACTER = 0.61  # width of a character of the token font, in font sizes
-LEGEND = 434.0  # width of the scale below, with its words
 
 
 def attention_heatmap(
@@ -38,7 +38,7 @@ def attention_heatmap(
     left = _label_width(view.query_tokens, size) + 14
     top = 46 + _label_width(view.key_tokens, size) * 0.82 + 14
     right = max(40.0, _label_width(view.key_tokens[-4:], size) * 0.6)
-    width = max(left + across * cell + right, left + LEGEND, title_width(title))
+    width = max(left + across * cell + right, left + LEGEND_WIDTH, title_width(title))
     maximum = scale_top(view.weights, view.mask, common)
     description = f"Heatmap of attention weights, {rows} queries by {across} keys. {title}"
     root = document(width, top + rows * cell + 56, theme, title, description, provenance)
@@ -49,7 +49,15 @@ def attention_heatmap(
     else:
         add_pixels(root, left, top, across * cell, rows * cell, level_colours(levels, theme))
     _labels(root, view, left, top, cell, size, theme)
-    _legend(root, left, top + rows * cell + 20, maximum, scale, bool((~view.mask).any()), theme)
+    colour_legend(
+        root,
+        left,
+        top + rows * cell + 20,
+        "1" if maximum == 1 else f"{maximum:.3f}",
+        scale,
+        bool((~view.mask).any()),
+        theme,
+    )
     return serialize(root)
 
 
@@ -57,12 +65,6 @@ def cell_levels(view: AttentionView, scale: str, maximum: float) -> np.ndarray:
     """Return the level of each cell on the colour scale, int [query, key]; -1 where masked or not a number."""
     levels = np.rint((LEVELS - 1) * scale_position(view.weights, scale, maximum)).astype(int)
     return np.where(view.mask & ~np.isnan(view.weights), levels, -1)
-
-
-def level_colours(levels: np.ndarray, theme: Theme) -> np.ndarray:
-    """Return uint8 pixels [row, column, rgb] of levels; -1 is the masked grey."""
-    masked = np.array([int(theme.masked[start : start + 2], 16) for start in (1, 3, 5)], dtype=np.uint8)
-    return np.concatenate([theme.sequential, masked[None]])[levels]
 
 
 def _vector_cells(root, levels: np.ndarray, left: float, top: float, cell: float, theme: Theme) -> None:
@@ -104,15 +106,3 @@ def _labels(root, view: AttentionView, left: float, top: float, cell: float, siz
 def _whole(label, token: str) -> None:
     if columns(token) > LONGEST_LABEL:
         add(label, "title").text = token
-
-
-def _legend(root, left: float, y: float, maximum: float, scale: str, masked: bool, theme: Theme) -> None:
-    for step in range(64):
-        colour = hexadecimal(theme.sequential[step * (LEVELS - 1) // 63])
-        # Each reaches to the end and the next paints over it, so that no seam shows between two.
-        add(root, "rect", x=left + step * 2.5, y=y, width=160 - step * 2.5, height=10, fill=colour)
-    upper = "1" if maximum == 1 else f"{maximum:.3f}"
-    add_text(root, left + 168, y + 5, f"0 to {upper}, {scale} scale", size=12, fill=theme.quiet)
-    if masked:
-        add(root, "rect", x=left + 350, y=y, width=12, height=10, fill=theme.masked)
-        add_text(root, left + 368, y + 5, "masked", size=12, fill=theme.quiet)

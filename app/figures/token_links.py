@@ -9,12 +9,15 @@ from app.figures.theme import Theme, hexadecimal
 from model.analysis.views import AttentionView
 
 LONGEST_LABEL = 18
+MOST_LINES = 5000
 
 
 def token_links(
     view: AttentionView, *, theme: Theme, title: str, threshold: float, selected: str, provenance: Mapping
 ) -> str:
-    """Return the SVG of all weights of at least `threshold` as lines, their width and strength by the weight.
+    """Return the SVG of the weights of at least `threshold` as lines, their width and strength by the weight.
+
+    Of more than 5,000 lines the strongest are drawn, and the figure says so.
 
     `selected` ("q3", "k5" or "") names the query row or key column whose lines take the accent colour.
     """
@@ -27,7 +30,7 @@ def token_links(
     add_text(root, column, 52, "query", size=12, fill=theme.quiet, text_anchor="end")
     add_text(root, width - column, 52, "key", size=12, fill=theme.quiet)
     query, key = _focus(selected)
-    _lines(root, view, threshold, query, key, (column + 8, width - column - 8), step, theme)
+    found = _lines(root, view, threshold, query, key, (column + 8, width - column - 8), step, theme)
     for tokens, special, x, anchor, strong in (
         (view.query_tokens, view.query_special, column, "end", query),
         (view.key_tokens, view.key_special, width - column, "start", key),
@@ -41,7 +44,8 @@ def token_links(
             )  # fmt: skip
             if columns(token) > LONGEST_LABEL:
                 add(label, "title").text = token
-    add_text(root, 14, height - 14, f"weights of at least {threshold:g}", size=12, fill=theme.quiet)
+    drawn = f", the strongest {MOST_LINES:,} of {found:,}" if found > MOST_LINES else ""
+    add_text(root, 14, height - 14, f"weights of at least {threshold:g}{drawn}", size=12, fill=theme.quiet)
     return serialize(root)
 
 
@@ -54,10 +58,11 @@ def _y(position: int, step: float) -> float:
     return 66 + (position + 0.5) * step
 
 
-def _lines(root, view, threshold, query, key, ends: tuple[float, float], step: float, theme: Theme) -> None:
+def _lines(root, view, threshold, query, key, ends: tuple[float, float], step: float, theme: Theme) -> int:
     weights = np.where(view.mask, view.weights, 0)
     found = np.argwhere((weights >= threshold) & (weights > 0))
-    order = sorted(map(tuple, found), key=lambda cell: (cell[0] == query or cell[1] == key, weights[cell]))
+    strongest = found[np.argsort(-weights[found[:, 0], found[:, 1]], kind="stable")[:MOST_LINES]]
+    order = sorted(map(tuple, strongest), key=lambda cell: (cell[0] == query or cell[1] == key, weights[cell]))
     chosen = query >= 0 or key >= 0
     plain = hexadecimal(theme.sequential[158])
     (start, end), group = ends, add(root, "g", fill="none")
@@ -70,3 +75,4 @@ def _lines(root, view, threshold, query, key, ends: tuple[float, float], step: f
             d=f"M{number(start)} {number(first)}C{number(start + bend)} {number(first)} {number(end - bend)} "
             f"{number(second)} {number(end)} {number(second)}",
         )  # fmt: skip
+    return len(found)

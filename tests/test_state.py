@@ -1,0 +1,155 @@
+"""The selection and its URL: what is written reads back, and nothing that stands in a URL can break a page."""
+
+from dataclasses import fields, replace
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from app.state import LONGEST_URL_TEXT, Selection, read_selection, source_of, write_selection
+from model.catalog import BUNDLED, DEFAULT_MODEL
+
+DEFAULT = Selection()
+VALUES = {
+    "model": ["gpt2", "org/name", "/srv/models/my model", "C:\\models\\x", "模型"],
+    "revision": ["main", "a1b2c3", "v1.0+x"],
+    "device": ["cpu", "cuda", "mps"],
+    "dtype": ["float32", "bfloat16", "float16"],
+    "text": ["", "Hello", "a&b=c#d?e%20f+g", " leading\nand\ttabs ", "</script><b>", "字 é 🦊", "x" * LONGEST_URL_TEXT],
+    "target": ["Bonjour", "a&b", "\n"],
+    "stack": ["encoder", "decoder", "cross"],
+    "layer": [0, 1, 47, 10_000],
+    "head": [0, 2, 127],
+    "combination": ["layer mean", "layer maximum", "mean of all", "maximum of all"],
+    "words": [True],
+    "hide_special": [True],
+    "scale": ["linear", "log"],
+    "common": [False],
+    "threshold": [0.0, 0.25, 0.05, 1.0, 1 / 3, 1e-9],
+    "token": ["", "q0", "k5", "q511"],
+    "cut": [True],
+}
+CHANGES = [(name, value) for name, values in VALUES.items() for value in values]
+
+
+def through_url(parameters: dict[str, str]) -> dict[str, str]:
+    """Return the parameters as a browser's address bar gives them back."""
+    return dict(parse_qsl(urlencode(parameters), keep_blank_values=True))
+
+
+def test_every_field_is_tried():
+    assert set(VALUES) == {entry.name for entry in fields(Selection)}
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGES)
+def test_each_field_goes_through_the_url_and_back(name, value):
+    changed = replace(DEFAULT, **{name: value})
+    written = write_selection(changed)
+    assert set(written) - {"token"} == {name} - {"token"}
+    assert all(isinstance(part, str) for part in written.values())
+    found = read_selection(through_url(written))
+    assert found == changed
+    assert type(getattr(found, name)) is type(getattr(DEFAULT, name))
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_all_fields_together_go_through_the_url_and_back(step):
+    changed = Selection(**{name: values[step % len(values)] for name, values in VALUES.items()})
+    written = write_selection(changed)
+    assert read_selection(through_url(written)) == changed
+    assert write_selection(read_selection(written)) == written
+
+
+def test_the_default_needs_no_parameters():
+    assert write_selection(DEFAULT) == {}
+    assert read_selection({}) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"layer": "5", "head": "7"},
+        {"model": "gpt2", "combination": "mean of all", "words": "1", "common": "0"},
+        {"threshold": "0.25", "scale": "log", "token": "k3"},
+        {"text": "Hello there", "token": "q1"},
+        {"token": ""},
+        {"stack": "cross", "target": "Bonjour", "cut": "1", "hide_special": "1"},
+    ],
+)
+def test_a_canonical_url_stays_as_it_is(parameters):
+    assert write_selection(read_selection(parameters)) == parameters
+
+
+INVALID = {
+    "layer": ["-1", "10001", "1.5", "nan", "inf", "", "three", "1e3", "0x1", "9" * 5000],
+    "head": ["-1", "1.0", "NaN", "∞", " "],
+    "threshold": ["-0.01", "1.01", "nan", "inf", "-inf", "", "0,5", "1e400"],
+    "token": ["q", "k", "3", "x3", "q-1", "q1.5", "q 1", "qq1", "q²", "q٣", "Q1", "<b>", "q1\n"],
+    "words": ["2", "true", "", "yes", "-1"],
+    "hide_special": ["on"],
+    "common": ["no", "00"],
+    "cut": ["None"],
+    "scale": ["cubic", "", "Linear"],
+    "combination": ["median", "Head", ""],
+    "stack": ["sideways", "Encoder"],
+    "device": ["tpu", "cuda:0; rm", ""],
+    "dtype": ["int8", "torch.float32"],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in INVALID.items() for text in texts])
+def test_what_is_out_of_range_keeps_its_default_and_nothing_else_does(name, text):
+    other = {"scale": "log"} if name != "scale" else {"layer": "5"}
+    assert read_selection({name: text, **other}) == read_selection(other) != DEFAULT
+
+
+def test_unknown_parameters_are_ignored():
+    strange = {"embed": "true", "__class__": "x", "selection": "1", "Layer": "5", "": ""}
+    assert read_selection(strange) == DEFAULT
+    assert read_selection({**strange, "layer": "5"}) == replace(DEFAULT, layer=5)
+
+
+def test_the_default_token_belongs_to_the_default_text():
+    assert DEFAULT.token == "q10"
+    assert read_selection({"text": "Hello"}).token == ""
+    assert read_selection({"text": "Hello", "token": "q10"}).token == "q10"
+    assert read_selection({"text": "Hello", "token": "nonsense"}).token == ""
+    assert read_selection({"layer": "2"}).token == "q10"
+    # Also where the token of another text is by chance the default's.
+    kept = replace(DEFAULT, text="Hello there")
+    assert read_selection(write_selection(kept)) == kept
+
+
+@pytest.mark.parametrize("name", ["text", "target"])
+def test_a_long_text_is_not_put_into_the_url(name):
+    fits, over = "x" * LONGEST_URL_TEXT, "x" * (LONGEST_URL_TEXT + 1)
+    assert write_selection(replace(DEFAULT, **{name: fits}))[name] == fits
+    written = write_selection(replace(DEFAULT, **{name: over, "layer": 5}))
+    assert name not in written
+    assert written["layer"] == "5"
+    assert getattr(read_selection(written), name) == getattr(DEFAULT, name)
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [
+        (DEFAULT_MODEL, "bundled"),
+        ("gpt2", "hub"),
+        ("org/name", "hub"),
+        ("a", "hub"),
+        ("", "hub"),
+        ("/srv/model", "folder"),
+        ("./model", "folder"),
+        ("../model", "folder"),
+        ("~/model", "folder"),
+        ("C:\\model", "folder"),
+        ("C:/model", "folder"),
+        ("models\\here", "folder"),
+    ],
+)
+def test_where_a_model_name_points(model, source):
+    assert source_of(model) == source
+
+
+def test_every_bundled_model_is_known_as_bundled():
+    assert DEFAULT_MODEL in BUNDLED
+    assert {source_of(name) for name in BUNDLED} == {"bundled"}
