@@ -9,8 +9,8 @@ def masked_scores(
     query: Float[Tensor, "head query d_head"],
     key: Float[Tensor, "key_head key d_head"],
     scaling: float,
-    allowed: Bool[Tensor, "#head query key"] | None = None,
-    bias: Float[Tensor, "#head query key"] | None = None,
+    allowed: Bool[Tensor, "#head #query #key"] | None = None,
+    bias: Float[Tensor, "#head #query #key"] | None = None,
     softcap: float | None = None,
 ) -> Float[Tensor, "head query key"]:
     """Return the attention scores in float32, with the keys that a query may not attend to at float32's minimum.

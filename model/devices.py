@@ -61,10 +61,10 @@ def check_memory(name: str, parameters: int, device: torch.device, dtype: torch.
     )
 
 
-def gigabytes(count: float) -> str:
+def gigabytes(count: int | float) -> str:
     """Return a number of bytes as text in MB or GB."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def _counted(count: float) -> str:
+def _counted(count: int | float) -> str:
     return f"{count / 1e9:.1f} billion" if count >= 1e9 else f"{count / 1e6:.0f} million"

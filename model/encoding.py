@@ -1,11 +1,12 @@
 """From a text, or from tensors, to what the model takes and the tokens that stand for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
-from model.errors import InputError, TextTooLong
+from model.errors import HeadscopeError, InputError, TextTooLong
 from model.loading import LoadedModel
 from model.tokens import Token, display_text, words_from_pieces, words_from_spans
 
@@ -26,6 +27,7 @@ def encode(loaded: LoadedModel, inputs, *, target: str | None = None, truncate: 
     """Return the Encoding of a text or of a mapping of tensors; raises InputError where it cannot be run."""
     if isinstance(inputs, str):
         text, tensors, tokens = encode_text(loaded, inputs, truncate=truncate)
+        _check_ids(loaded, tensors)
     elif isinstance(inputs, Mapping):
         text, tensors = None, _checked(loaded, inputs)
         tokens = _tokens_from_ids(loaded.tokenizer, tensors.get("input_ids"))
@@ -48,14 +50,14 @@ def encode_text(loaded: LoadedModel, text: str, *, truncate: bool = False, as_ta
         raise InputError(
             f"{loaded.name} came without a tokenizer: give tensors such as {{'input_ids': ids}} instead of text."
         )
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if not text.strip():
         raise InputError("There is no text to look at yet. Type or paste a sentence.")
     found = _tokenize(loaded.tokenizer, text, as_target=as_target)
     ids = found["input_ids"]
     limit = loaded.position_limit
     if limit is not None and len(ids) > limit:
-        cut = _cut_position(found, limit, text)
+        cut = _cut_position(loaded.tokenizer, found, limit, text, as_target=as_target)
         if not truncate:
             raise TextTooLong(len(ids), limit, cut, text)
         return encode_text(loaded, text[:cut], truncate=False, as_target=as_target)
@@ -74,8 +76,22 @@ def _tokenize(tokenizer, text: str, *, as_target: bool):
     return tokenizer(**field, return_special_tokens_mask=True, verbose=False, **offsets)
 
 
-def _cut_position(found, limit: int, text: str) -> int:
-    """Return how many characters of the text fit in `limit` tokens, special tokens included; cuts between tokens."""
+def _cut_position(tokenizer, found, limit: int, text: str, *, as_target: bool) -> int:
+    """Return how many characters of the text fit in `limit` tokens, special tokens included.
+
+    Cuts between tokens, and earlier where the tokens of the shorter text are others and more (a character that is
+    several tokens, a word that is split differently).
+    """
+    cut = _estimated_cut(found, limit, text)
+    while cut > 0:
+        shorter = _tokenize(tokenizer, text[:cut], as_target=as_target)
+        if len(shorter["input_ids"]) <= limit:
+            break
+        cut = min(cut - 1, _estimated_cut(shorter, limit, text[:cut]))
+    return cut
+
+
+def _estimated_cut(found, limit: int, text: str) -> int:
     special = found["special_tokens_mask"]
     room = max(0, limit - sum(special))
     if "offset_mapping" not in found:
@@ -105,7 +121,8 @@ def _tokens_from_ids(tokenizer, ids: torch.Tensor | None) -> tuple[Token, ...]:
     if tokenizer is None:
         return tuple(Token(text=str(number), piece=str(number), id=number) for number in numbers)
     pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(numbers)]
-    special = [number in set(tokenizer.all_special_ids) for number in numbers]
+    special_ids = set(tokenizer.all_special_ids)
+    special = [number in special_ids for number in numbers]
     shown = _shown(tokenizer, pieces, special)
     words = words_from_pieces(shown, special)
     return tuple(
@@ -127,24 +144,67 @@ def _is_byte_level(tokenizer) -> bool:
 def _decoder_ids(loaded: LoadedModel, tensors, target: str | None, truncate: bool) -> torch.Tensor:
     """Return decoder input ids: the target shifted right, or what the model writes by itself."""
     if target is not None and target.strip():
+        first = loaded.model.config.decoder_start_token_id
+        if first is None:
+            raise InputError(
+                f"{loaded.name} does not say what its decoder starts with: give decoder_input_ids as tensors."
+            )
         _, encoded, _ = encode_text(loaded, target, truncate=truncate, as_target=True)
-        start = torch.tensor([[loaded.model.config.decoder_start_token_id]], device=loaded.device)
+        start = torch.tensor([[first]], device=loaded.device)
         return torch.cat([start, encoded["input_ids"][:, :-1]], dim=1)
     if not loaded.model.can_generate():
         raise InputError(f"{loaded.name} cannot write text by itself: give the decoder's text as target.")
     room = min(GENERATED_TOKENS, (loaded.position_limit or GENERATED_TOKENS + 1) - 1)
-    written = loaded.model.generate(**tensors, max_new_tokens=room, do_sample=False, num_beams=1)
+    try:
+        with running(loaded):
+            written = loaded.model.generate(**tensors, max_new_tokens=room, do_sample=False, num_beams=1)
+    except InputError as error:
+        raise InputError(f"{error} Give the decoder's text as target to go without what the model writes.") from error
     return written[:, :-1] if written.shape[1] > 2 else written
 
 
 def _checked(loaded: LoadedModel, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    tensors = {name: torch.as_tensor(value).to(loaded.device) for name, value in inputs.items()}
-    if not tensors:
+    if not inputs:
         raise InputError("The mapping of tensors is empty: give at least {'input_ids': ids}.")
+    try:
+        tensors = {name: torch.as_tensor(value).to(loaded.device) for name, value in inputs.items()}
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"Give tensors, or lists of numbers with one length: {error}") from error
     wrong = [name for name, tensor in tensors.items() if tensor.ndim == 0 or tensor.shape[0] != 1]
     if wrong:
         raise InputError(f"Give a batch of one: {', '.join(wrong)} must have 1 as first dimension.")
-    limit, ids = loaded.position_limit, tensors.get("input_ids")
-    if ids is not None and limit is not None and ids.shape[1] > limit:
-        raise InputError(f"The input has {ids.shape[1]} tokens and the model takes {limit}. Give fewer.")
+    _check_ids(loaded, tensors)
     return tensors
+
+
+def _check_ids(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse ids that the model has no position or no entry for: on a GPU these would end the whole process."""
+    vocabulary = getattr(loaded.model.config.get_text_config(), "vocab_size", None)
+    for name in ("input_ids", "decoder_input_ids"):
+        ids, limit = tensors.get(name), loaded.position_limit
+        if ids is None:
+            continue
+        if ids.ndim != 2 or ids.shape[1] == 0 or ids.is_floating_point():
+            raise InputError(f"Give {name} as whole numbers [1, tokens], with at least one token.")
+        if limit is not None and ids.shape[1] > limit:
+            raise InputError(f"The input has {ids.shape[1]} tokens and the model takes {limit}. Give fewer.")
+        if vocabulary is not None and not 0 <= int(ids.min()) <= int(ids.max()) < vocabulary:
+            raise InputError(
+                f"{name} reach from {int(ids.min())} to {int(ids.max())} and the model's vocabulary from 0 to "
+                f"{vocabulary - 1}. Use the model's own tokenizer."
+            )
+
+
+@contextmanager
+def running(loaded: LoadedModel) -> Iterator[None]:
+    """Turn what the model cannot take into a sentence; errors of ours and a cancelled run pass through."""
+    try:
+        yield
+    except HeadscopeError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"The {loaded.device} device ran out of memory on this input. Use a shorter text, or choose another device."
+        ) from error
+    except (TypeError, IndexError, ValueError, RuntimeError) as error:
+        raise InputError(f"{loaded.name} cannot run this input: {error}") from error

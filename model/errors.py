@@ -1,5 +1,7 @@
 """Errors whose text is a clear sentence for the person at the keyboard: what is wrong and what to do."""
 
+from collections.abc import Callable
+
 
 class HeadscopeError(ValueError):
     """Anything the user can mend; its message is shown as it stands, never with a traceback."""
@@ -41,3 +43,15 @@ class NoAttention(HeadscopeError):
 
 class TraceFileError(HeadscopeError):
     """The file is not a trace that this version can read."""
+
+
+class Cancelled(Exception):
+    """Carries what a progress callback raised past code that would take it for a failure of its own."""
+
+
+def tell(progress: Callable[[float], None], share: float) -> None:
+    """Call `progress`; raises Cancelled from what it raises."""
+    try:
+        progress(share)
+    except Exception as reason:
+        raise Cancelled from reason

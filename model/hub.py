@@ -13,22 +13,26 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
-from model.errors import HeadscopeError, ModelNotFound
+from model.errors import Cancelled, ModelNotFound, tell
 
-WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken", "*.jinja"]
+WANTED = {
+    "allow_patterns": ["*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.tiktoken", "*.jinja"],
+    # Other formats and copies of the same weights, which transformers does not read.
+    "ignore_patterns": ["*/*", "consolidated*"],
+}
 TIMEOUT_SECONDS = 10
 
 
 def cached_snapshot(name: str, revision: str | None) -> Path | None:
     """Return the folder of a model that was downloaded before, without touching the network, or None."""
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True))
+        return Path(snapshot_download(name, revision=revision, local_files_only=True, **WANTED))
     except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
         return None
 
 
 def listing(name: str, revision: str | None) -> tuple[list[str], int | None]:
-    """Return the file names of a hub model and its number of parameters where the hub knows it.
+    """Return the names of a hub model's files, without folders, and its number of parameters where the hub knows it.
 
     Raises ModelNotFound with one sentence: unknown id, gated, no such revision, or no network.
     """
@@ -37,23 +41,26 @@ def listing(name: str, revision: str | None) -> tuple[list[str], int | None]:
     except Exception as error:
         raise _explained(name, revision, error) from error
     counted = getattr(info.safetensors, "total", None)
-    return [file.rfilename for file in info.siblings or ()], counted
+    return [file.rfilename for file in info.siblings or () if "/" not in file.rfilename], counted
 
 
 def download(name: str, revision: str | None, progress: Callable[[float], None] | None = None) -> Path:
-    """Fetch the safetensors, configuration and tokenizer of a hub model and return their folder."""
+    """Fetch the safetensors, configuration and tokenizer of a hub model and return their folder.
+
+    `progress` may raise, which cancels the download. Raises ModelNotFound with one sentence.
+    """
     try:
         return Path(
             snapshot_download(
                 name,
                 revision=revision,
-                allow_patterns=WANTED,
                 etag_timeout=TIMEOUT_SECONDS,
                 tqdm_class=_reporting(progress) if progress else None,
+                **WANTED,
             )
         )
-    except HeadscopeError:
-        raise
+    except Cancelled as cancelled:
+        raise cancelled.__cause__ from None
     except Exception as error:
         raise _explained(name, revision, error) from error
 
@@ -69,7 +76,7 @@ def _reporting(progress: Callable[[float], None]) -> type[tqdm]:
         def update(self, n=1):
             super().update(n)
             if self.total:
-                progress(min(1.0, self.n / self.total))
+                tell(progress, min(1.0, self.n / self.total))
 
     return Reporting
 

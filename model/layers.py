@@ -6,6 +6,9 @@ import torch
 
 from model.attention_weights import attention_weights, masked_scores
 
+# Which sequence the queries and the keys of a stack come from.
+SEQUENCES = {"encoder": ("encoder", "encoder"), "decoder": ("decoder", "decoder"), "cross": ("decoder", "encoder")}
+
 
 @dataclass(frozen=True)
 class AttentionLayer:
@@ -15,6 +18,11 @@ class AttentionLayer:
     index: int
     module: str
     source: str = field(init=False)
+
+    def __post_init__(self):
+        _check(self.stack in tuple(SEQUENCES), f"a stack is one of {', '.join(SEQUENCES)}, not {self.stack!r}")
+        _check(isinstance(self.index, int) and self.index >= 0, "the index of a layer is a number from 0")
+        _check(isinstance(self.module, str), "the module of a layer is a name")
 
     @property
     def heads(self) -> int:
@@ -44,7 +52,8 @@ class LazyLayer(AttentionLayer):
     """Queries and keys as the softmax sees them (after rotary embedding), from which any weight is computed exactly.
 
     Shapes: query [head, query, d_head]; key [key-value head, key, d_head]; value [key-value head, key, d_value];
-    mask (bool, True: may attend) and bias (additive) [1 or head, query, key]; sinks [head].
+    mask (bool, True: may attend) and bias (additive) [1 or head, 1 or query, 1 or key]; sinks [head].
+    Raises ValueError where they do not fit together.
     """
 
     query: torch.Tensor
@@ -57,6 +66,21 @@ class LazyLayer(AttentionLayer):
     bias: torch.Tensor | None = None
     sinks: torch.Tensor | None = None
     source: str = field(default="lazy", init=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, tensor in (("query", self.query), ("key", self.key), ("value", self.value)):
+            _check(tensor is None or _is_map(tensor), f"{name} has floating-point numbers in three dimensions")
+        heads, _, keys = self.shape
+        _check(self.query.shape[2] == self.key.shape[2], "queries and keys have the same d_head")
+        for tensor in (self.key, self.value):
+            _check(tensor is None or heads % tensor.shape[0] == 0, "the heads are a multiple of the key-value heads")
+        _check(self.value is None or self.value.shape[1] == keys, "there are as many values as keys")
+        _check(self.sinks is None or self.sinks.shape == (heads,), "there is one sink per head")
+        _check_broadcast("mask", self.mask, self.shape, boolean=True)
+        _check_broadcast("bias", self.bias, self.shape, boolean=False)
+        numbers = (self.scaling, 1.0 if self.softcap is None else self.softcap)
+        _check(all(isinstance(number, int | float) for number in numbers), "scaling and softcap are numbers")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -102,11 +126,19 @@ class LazyLayer(AttentionLayer):
 
 @dataclass(frozen=True, eq=False)
 class DenseLayer(AttentionLayer):
-    """Weights [head, query, key] as the model itself returned them, for families that cannot be captured lazily."""
+    """Weights [head, query, key] as the model itself returned them, for families that cannot be captured lazily.
+
+    mask (bool, True: may attend) [1 or head, 1 or query, 1 or key]. Raises ValueError where the two do not fit together.
+    """
 
     dense: torch.Tensor
     mask: torch.Tensor | None = None
     source: str = field(default="dense", init=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check(_is_map(self.dense), "weights are floating-point numbers in three dimensions")
+        _check_broadcast("mask", self.mask, self.shape, boolean=True)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -116,12 +148,30 @@ class DenseLayer(AttentionLayer):
         return (self.dense if head is None else self.dense[head]).float()
 
     def allowed(self, head: int = 0) -> torch.Tensor:
-        if self.mask is not None:
-            return _per_head(self.mask, slice(head, head + 1))[0]
-        return torch.ones(self.dense.shape[1:], dtype=torch.bool, device=self.dense.device)
+        allowed = torch.ones(self.shape[1:], dtype=torch.bool, device=self.dense.device)
+        return allowed if self.mask is None else allowed & _per_head(self.mask, slice(head, head + 1))[0]
 
 
 def _per_head(tensor: torch.Tensor | None, heads: slice) -> torch.Tensor | None:
     if tensor is None or tensor.shape[0] == 1:
         return tensor
     return tensor[heads]
+
+
+def _is_map(tensor: torch.Tensor) -> bool:
+    return isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.ndim == 3 and tensor.numel() > 0
+
+
+def _check_broadcast(name: str, tensor: torch.Tensor | None, shape: tuple[int, int, int], boolean: bool) -> None:
+    if tensor is None:
+        return
+    _check(tensor.ndim == 3, f"{name} has three dimensions")
+    fits = all(size in (1, full) for size, full in zip(tensor.shape, shape, strict=True))
+    _check(fits, f"{name} {tuple(tensor.shape)} fits the heads, queries and keys {shape}")
+    kind_fits = tensor.dtype == torch.bool if boolean else tensor.is_floating_point()
+    _check(kind_fits, f"{name} is {'true or false' if boolean else 'a floating-point number'} everywhere")
+
+
+def _check(true: bool, expected: str) -> None:
+    if not true:
+        raise ValueError(f"The tensors of an attention layer do not fit together: {expected}.")

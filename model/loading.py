@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 import transformers
@@ -13,6 +14,11 @@ from model.errors import HeadscopeError, ModelNotFound, UnsafeModel
 from model.sources import ModelFiles, locate
 
 Progress = Callable[[float, str], None]
+# One lock per model, whoever wraps it: two runs at a time would undo each other's settings.
+_locks: WeakKeyDictionary[PreTrainedModel, threading.RLock] = WeakKeyDictionary()
+_locks_lock = threading.Lock()
+# What a tokenizer is read from; without any of these transformers makes an empty one, which knows no word.
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken", "*.codes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +30,12 @@ class LoadedModel:
     name: str
     revision: str
     position_limit: int | None
-    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock of the model, held by every run of it."""
+        with _locks_lock:
+            return _locks.setdefault(self.model, threading.RLock())
 
     @property
     def device(self) -> torch.device:
@@ -107,7 +118,7 @@ def position_limit(model: PreTrainedModel, tokenizer) -> int | None:
     for module_name, module in model.named_modules():
         # RoBERTa and its family count positions from padding_idx + 1, so the first rows of the table are never used.
         if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            limits.append(module.num_embeddings - module.padding_idx - 1)
+            limits.append(module.weight.shape[0] - module.padding_idx - 1)
     limits = [int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
     return min(limits, default=None)
 
@@ -121,7 +132,8 @@ def _is_encoder_part(model: PreTrainedModel) -> bool:
 def _read_config(files: ModelFiles):
     try:
         config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:
+        # Whatever a broken or hostile config.json makes transformers raise ends here, as one sentence.
         if "trust_remote_code" in str(error) or "custom code" in str(error):
             raise UnsafeModel(
                 f"“{files.name}” needs code from its repository, which Headscope never runs. Choose a model that "
@@ -135,8 +147,9 @@ def _read_config(files: ModelFiles):
 
 
 def _read_weights(files: ModelFiles, config, dtype: torch.dtype) -> PreTrainedModel:
-    architecture = next(iter(getattr(config, "architectures", None) or ()), None)
-    kind = getattr(transformers, architecture, None) if architecture else None
+    named = getattr(config, "architectures", None)
+    architecture = named[0] if isinstance(named, list) and named else None
+    kind = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
     kind = kind if isinstance(kind, type) and issubclass(kind, PreTrainedModel) else AutoModel
     try:
         return kind.from_pretrained(
@@ -157,6 +170,8 @@ def _read_weights(files: ModelFiles, config, dtype: torch.dtype) -> PreTrainedMo
 
 def _read_tokenizer(files: ModelFiles):
     try:
+        if not any(path for pattern in _TOKENIZER_FILES for path in files.folder.glob(pattern)):
+            raise FileNotFoundError(files.folder)
         return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:
         raise ModelNotFound(

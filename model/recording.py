@@ -8,10 +8,11 @@ import torch
 import transformers
 
 import model as library
-from model.attention_interface import attention_implementation, collecting, interceptable
-from model.encoding import Encoding, encode
-from model.errors import HeadscopeError, InputError, NoAttention
-from model.layers import AttentionLayer, DenseLayer
+from model.attention_interface import collecting, interceptable, lazy_implementation
+from model.dense_capture import dense_layers, dense_states
+from model.encoding import Encoding, encode, running
+from model.errors import Cancelled, NoAttention
+from model.layers import AttentionLayer
 from model.loading import LoadedModel
 from model.trace import Provenance, Trace
 
@@ -34,9 +35,15 @@ def record(
 
     Raises InputError (TextTooLong) for what cannot be run and NoAttention where the model has no map to show.
     """
-    with loaded.lock, _evaluating(loaded.model), torch.no_grad():
-        encoding = encode(loaded, inputs, target=target, truncate=truncate)
-        layers, states = _capture(loaded, encoding, progress)
+    rising = None if progress is None else _rising(progress)
+    try:
+        with loaded.lock, _evaluating(loaded.model), torch.no_grad():
+            encoding = encode(loaded, inputs, target=target, truncate=truncate)
+            layers, states = _capture(loaded, encoding, rising)
+    except Cancelled as cancelled:
+        raise cancelled.__cause__ from None
+    if rising is not None:
+        rising(1.0)
     return Trace(layers, _tokens_by_side(layers, encoding), states, _provenance(loaded, encoding, layers))
 
 
@@ -44,31 +51,34 @@ def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None)
     """Return (attention layers, hidden states): lazily where the family allows, else as the model returns them."""
     layers, states = (), {}
     if interceptable(loaded.model):
-        with collecting(loaded.model, progress) as collector:
+        with collecting(loaded.model, lazy_implementation(loaded.model), progress) as collector:
             _forward(loaded, encoding.tensors)
-        layers, states = _numbered(collector.layers), collector.states()
+        layers, states = (_numbered(collector.layers), collector.states()) if collector.exact else ((), {})
     if not _complete(loaded, layers):
-        layers, states = _dense_capture(loaded, encoding)
+        layers, states = _dense_capture(loaded, encoding, progress)
     if not layers:
         raise NoAttention(
-            f"{loaded.name} ({loaded.model.config.model_type}) returned no attention weights, so there is nothing exact "
-            "to show. Choose a model with softmax attention."
+            f"{loaded.name} ({loaded.model.config.model_type}) returned no attention weights from every token to every "
+            "token, so there is nothing exact to show. Choose a model with full softmax attention."
         )
     return layers, states
 
 
 def _forward(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], **options):
-    """Run the model; what it cannot take becomes a sentence. Errors of ours (a cancelled run) pass through."""
-    try:
+    with running(loaded):
         return loaded.model(**tensors, **({"use_cache": False} if loaded.caches else {}), **options)
-    except HeadscopeError:
-        raise
-    except torch.OutOfMemoryError as error:
-        raise InputError(
-            f"The {loaded.device} device ran out of memory on this input. Use a shorter text, or choose another device."
-        ) from error
-    except (TypeError, IndexError, ValueError) as error:
-        raise InputError(f"{loaded.name} cannot run this input: {error}") from error
+
+
+def _rising(progress: Progress) -> Progress:
+    """Return a progress that never goes back, where a model must be run a second time."""
+    highest = 0.0
+
+    def tell_highest(share: float) -> None:
+        nonlocal highest
+        highest = max(highest, share)
+        progress(highest)
+
+    return tell_highest
 
 
 def _numbered(layers: list) -> tuple[AttentionLayer, ...]:
@@ -92,29 +102,13 @@ def _complete(loaded: LoadedModel, layers) -> bool:
     return bool(stacks) and expected <= stacks
 
 
-def _dense_capture(loaded: LoadedModel, encoding: Encoding):
+def _dense_capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None):
     """Return (layers, hidden states) from the weights that the model itself returns under eager attention."""
-    with attention_implementation(loaded.model, "eager"):
+    with collecting(loaded.model, "eager", progress) as collector:
         output = _forward(loaded, encoding.tensors, output_attentions=True, output_hidden_states=True)
-    layers: list[AttentionLayer] = []
-    names = {"encoder_attentions": "encoder", "decoder_attentions": "decoder", "cross_attentions": "cross"}
-    for field, stack in ({"attentions": None} | names).items():
-        for index, weights in enumerate(output.get(field) or ()):
-            if weights is not None and weights.ndim == 4:
-                side = stack or ("decoder" if _is_causal(weights) else "encoder")
-                layers.append(DenseLayer(side, index, f"{field}.{index}", dense=weights.detach()[0]))
-    states = {}
-    for field, side in (("encoder_hidden_states", "encoder"), ("decoder_hidden_states", "decoder")):
-        if output.get(field):
-            states[side] = tuple(state.detach()[0] for state in output[field])
-    if output.get("hidden_states") and layers:
-        states[layers[0].stack] = tuple(state.detach()[0] for state in output["hidden_states"])
-    return tuple(layers), states
-
-
-def _is_causal(weights: torch.Tensor) -> bool:
-    square = weights.shape[-1] == weights.shape[-2] > 1
-    return square and not bool(weights.triu(diagonal=1).any())
+    alone = "decoder" if loaded.model.can_generate() else "encoder"
+    layers = dense_layers(output, alone, windowed=hasattr(loaded.model.config, "attention_window"))
+    return layers, dense_states(output, layers, collector.streams.values())
 
 
 def _tokens_by_side(layers, encoding: Encoding):

@@ -24,8 +24,13 @@ class ModelFiles:
     folder: Path
 
     def count_parameters(self) -> int:
-        """Return the number of stored parameters, from the headers of the safetensors files alone."""
-        return sum(_count_parameters(path) for path in self.folder.glob("*.safetensors"))
+        """Return the number of stored parameters, from the headers of the safetensors files alone.
+
+        Only the files that transformers reads count: model.safetensors or its parts, where there are others beside them.
+        """
+        paths = list(self.folder.glob("*.safetensors"))
+        read = [path for path in paths if re.fullmatch(r"model(-\d+-of-\d+)?\.safetensors", path.name)]
+        return sum(_count_parameters(path) for path in read or paths)
 
 
 def locate(
@@ -112,7 +117,7 @@ def _count_parameters(path: Path) -> int:
                 raise ValueError("header too long")
             header = json.loads(file.read(length))
         return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelNotFound(
             f"The weights file “{path.name}” is broken or incomplete. Download or save the model again."
         ) from error

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 SPACE_MARK = "▁"
 _VISIBLE = {"\n": "⏎", "\t": "⇥", "\r": "␍", " ": SPACE_MARK, "\x7f": "␡"}
+# Characters without a picture of their own that Unicode does not class as control or formatting characters.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 # One character a word where a script writes no spaces; elsewhere a run of word characters, joined by an inner apostrophe.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+(?:['’](?:(?![{_UNSPACED}])\w)+)*|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def visible(text: str) -> str:
             shown.append(_VISIBLE[character])
         elif ord(character) < 32:
             shown.append(chr(0x2400 + ord(character)))
-        elif category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs") and not joins:
+        elif not joins and (category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs") or _UNSEEN.match(character)):
             shown.append(f"\\u{ord(character):04x}")
         else:
             shown.append(character)
@@ -72,6 +75,20 @@ def display_text(piece: str, byte_level: bool = False) -> str:
         except UnicodeDecodeError:
             return "".join(f"<0x{byte:02X}>" if byte > 127 else visible(chr(byte)) for byte in raw)
     return visible(piece)
+
+
+def _word_pattern() -> re.Pattern:
+    """Return the pattern of a word; combining marks belong to the character before them, joined emoji are one word."""
+    blocks = (*range(0x300, 0x1F000), *range(0xE0100, 0xE01F0))
+    marks = "".join(chr(code) for code in blocks if unicodedata.category(chr(code)).startswith("M"))
+    modifiers = rf"[{marks}\U0001f3fb-\U0001f3ff]*"
+    letters = rf"(?:(?![{_UNSPACED}])[\w{marks}])+"
+    flag = "[\U0001f1e6-\U0001f1ff]{2}"
+    symbol = rf"[^\w\s]{modifiers}(?:\u200d[^\w\s]{modifiers})*"
+    return re.compile(rf"[{_UNSPACED}][{marks}]*|{letters}(?:['’\u00ad\u200c\u200d]{letters})*|{flag}|{symbol}")
+
+
+_WORD = _word_pattern()
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:

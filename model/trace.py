@@ -8,11 +8,8 @@ import numpy as np
 import torch
 
 from model.errors import HeadscopeError
-from model.layers import AttentionLayer
+from model.layers import SEQUENCES, AttentionLayer
 from model.tokens import Token, position_tokens
-
-# Which sequence the queries and the keys of a stack come from.
-SEQUENCES = {"encoder": ("encoder", "encoder"), "decoder": ("decoder", "decoder"), "cross": ("decoder", "encoder")}
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,10 @@ class Trace:
         return tuple(_read_only(state.float()) for state in self.states[stack])
 
     def save(self, path: str | PathLike) -> None:
-        """Write the trace to a safetensors file; the metadata hold tokens and provenance. Nothing is pickled."""
+        """Write the trace to a safetensors file; the metadata hold tokens and provenance. Nothing is pickled.
+
+        Raises TraceFileError where the file cannot be written.
+        """
         from model.trace_file import save_trace
 
         save_trace(self, path)

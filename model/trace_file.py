@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import threading
 from os import PathLike
 from pathlib import Path
 
@@ -20,15 +21,20 @@ _KINDS = {"lazy": LazyLayer, "dense": DenseLayer}
 
 
 def save_trace(trace: Trace, path: str | PathLike) -> None:
-    """Write `trace` to `path`: first to a temporary name, then renamed, so that no half-written file is left."""
+    """Write `trace` to `path`: first to a temporary name, then renamed, so that no half-written file is left.
+
+    Raises TraceFileError where that fails; a file that was there before is then as it was.
+    """
     tensors: dict[str, torch.Tensor] = {}
-    names: dict[int, str] = {}
+    names: dict[tuple, str] = {}
 
     def stored(name: str, tensor: torch.Tensor) -> str:
-        if id(tensor) not in names:
-            names[id(tensor)] = name
+        # Layers that share a mask or a bias may each hold a view of their own of the same memory.
+        key = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        if key not in names:
+            names[key] = name
             tensors[name] = tensor.detach().cpu().contiguous().clone()
-        return names[id(tensor)]
+        return names[key]
 
     description = {
         "format": FORMAT,
@@ -40,10 +46,14 @@ def save_trace(trace: Trace, path: str | PathLike) -> None:
             for side, states in trace.states.items()
         },
     }
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.part")
+    temporary = Path(f"{os.fspath(path)}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         save_file(tensors, temporary, metadata={"headscope": json.dumps(description)})
         temporary.replace(path)
+    except (SafetensorError, OSError) as error:
+        raise TraceFileError(
+            f"“{Path(path).name}” could not be written ({error}). Check that the folder is there and has room."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,7 +69,7 @@ def load_trace(path: str | PathLike) -> Trace:
         if description["format"] != FORMAT:
             raise KeyError("format")
         return _rebuild(description, tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
         raise TraceFileError(
             f"“{Path(path).name}” is not a trace that this version can read. Choose a file that Headscope saved."
         ) from error
@@ -82,9 +92,33 @@ def _rebuild(description: dict, tensors: dict[str, torch.Tensor]) -> Trace:
         plain = dict(entry["plain"])
         kind = _KINDS[plain.pop("source")]
         layers.append(kind(**plain, **{name: tensors[key] for name, key in entry["tensors"].items()}))
-    tokens = {
-        side: tuple(Token(**{**token, "span": tuple(token["span"]) if token["span"] else None}) for token in entries)
-        for side, entries in description["tokens"].items()
-    }
-    states = {side: tuple(tensors[key] for key in keys) for side, keys in description["states"].items()}
-    return Trace(tuple(layers), tokens, states, Provenance(**description["provenance"]))
+    if not layers:
+        raise ValueError("a trace has at least one attention layer")
+    tokens = {side: tuple(_token(entry) for entry in entries) for side, entries in description["tokens"].items()}
+    states = {side: tuple(_state(tensors[key]) for key in keys) for side, keys in description["states"].items()}
+    return Trace(tuple(layers), tokens, states, _provenance(description["provenance"]))
+
+
+def _token(entry: dict) -> Token:
+    span = None if entry["span"] is None else tuple(entry["span"])
+    numbers = [entry["id"], entry["word"], *(span or ())]
+    if not (isinstance(entry["text"], str) and isinstance(entry["piece"], str) and isinstance(entry["special"], bool)):
+        raise TypeError("the text and piece of a token are strings, and it is special or not")
+    if not all(number is None or isinstance(number, int) for number in numbers) or len(span or (0, 0)) != 2:
+        raise TypeError("the id, word and span of a token are whole numbers")
+    return Token(**{**entry, "span": span})
+
+
+def _state(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.ndim != 2 or not tensor.is_floating_point():
+        raise ValueError("hidden states have two dimensions")
+    return tensor
+
+
+def _provenance(entry: dict) -> Provenance:
+    texts = [value for name, value in entry.items() if name not in ("versions", "text")] + list(
+        entry["versions"].values()
+    )
+    if not all(isinstance(text, str) for text in texts) or not isinstance(entry["text"], str | None):
+        raise TypeError("the provenance is text")
+    return Provenance(**entry)

@@ -41,9 +41,16 @@ def keep_tokens(
 
     kept_weight[q, k] = weight[q, k] / sum_{j kept} weight[q, j]; a row with nothing left stays zero.
     """
-    kept = weights[..., np.asarray(query_kept, dtype=int), :][..., np.asarray(key_kept, dtype=int)]
+    kept = _take(_take(weights, query_kept, -2), key_kept, -1)
     total = kept.sum(axis=-1, keepdims=True)
-    return np.divide(kept, total, out=np.zeros_like(kept), where=total > 0)
+    return kept / np.where(total > 0, total, np.float32(1))
+
+
+def _take(weights: np.ndarray, kept: Sequence[int], axis: int) -> np.ndarray:
+    # What is hidden mostly stands at the ends: a slice costs nothing, where picking rows one by one copies them all.
+    if len(kept) and list(kept) == list(range(kept[0], kept[-1] + 1)):
+        return weights[(..., slice(kept[0], kept[-1] + 1)) + (slice(None),) * (-axis - 1)]
+    return np.take(weights, kept, axis=axis)
 
 
 def pool_maximum(weights: Float32[np.ndarray, "*head query key"], size: int) -> Float32[np.ndarray, "*head row column"]:

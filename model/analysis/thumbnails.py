@@ -33,7 +33,7 @@ class Thumbnails:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        return self.tiles.nbytes + self.maxima.nbytes + self.strongest.nbytes + self.view.weights.nbytes
+        return self.tiles.nbytes + self.maxima.nbytes + self.strongest.nbytes + self.view.nbytes
 
 
 def tile_size(heads: int) -> int:
@@ -56,6 +56,8 @@ def head_thumbnails(
     chosen = {"stack": stack, "words": words, "hide_special": hide_special}
     for index, weights in head_weights(trace, **chosen):
         view = attention_view(trace, index, 0, **chosen)
+        # Rows that are masked altogether (left padding) are uniform: they are not the head's own weights.
+        weights = np.nan_to_num(np.where(view.mask, weights, np.float32(0)))
         tiles.append(encode_tiles(pool_maximum(weights, size), pool_mask(view.mask, size)))
         flat = weights.reshape(len(weights), -1)
         maxima.append(flat.max(axis=1))

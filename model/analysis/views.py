@@ -28,6 +28,11 @@ class AttentionView:
     query_positions: tuple[int, ...]
     key_positions: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays, in bytes."""
+        return self.weights.nbytes + self.mask.nbytes
+
 
 @dataclass(frozen=True)
 class _Axis:

@@ -1,0 +1,127 @@
+"""What the attention modules and the blocks of one forward pass hand over, gathered in the order of their calls."""
+
+import re
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from model.errors import tell
+from model.layers import LazyLayer
+
+_CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder", re.IGNORECASE)
+
+
+class Collector:
+    """Gathers what the attention modules and the blocks of one forward pass hand over, in the order of their calls."""
+
+    def __init__(self, model: nn.Module, progress: Callable[[float], None] | None = None):
+        self.names = {id(module): name for name, module in model.named_modules()}
+        self.lists = _outermost_lists(model)
+        self.layers: list[LazyLayer] = []
+        self.calls: dict[str, int] = {}
+        self.block: tuple[str, int] | None = None
+        self.attending: set[str] = set()
+        self.streams: dict[str, list[torch.Tensor]] = {}
+        # Whether the layers are all that the modules computed with; else the weights must come from the model itself.
+        self.exact = True
+        self._masks: dict[tuple, tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = {}
+        self._progress = progress
+        self._expected = max(1, sum(len(blocks) for blocks in self.lists.values()))
+
+    def attend(self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks) -> None:
+        """Keep one attention call; tensors come with their batch axis of one, which is dropped."""
+        mask, additive = self._split(mask)
+        bias = bias if additive is None else additive if bias is None else bias + additive
+        name = self.names.get(id(module), type(module).__name__)
+        stack = self._stack(name, module, query.shape[2], key.shape[2], mask, bias, causal)
+        list_name, ordinal = self.block or ("", sum(layer.stack == stack for layer in self.layers))
+        self.attending.add(list_name)
+        try:
+            layer = LazyLayer(
+                stack=stack,
+                index=ordinal,
+                module=name,
+                query=query.detach()[0],
+                key=key.detach()[0],
+                value=value.detach()[0],
+                scaling=float(scaling),
+                causal=bool(causal),
+                softcap=softcap,
+                mask=mask,
+                bias=None if bias is None else bias.detach()[0],
+                # The sinks are the module's own weights, not something computed in this run: kept as they are now.
+                sinks=None if sinks is None else sinks.detach().reshape(-1).clone(),
+            )
+        except ValueError:
+            # A module that attends in another shape: its weights cannot be recomputed from these tensors.
+            self.exact = False
+        else:
+            self.layers.append(layer)
+
+    def _split(self, mask: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return (bool mask, additive bias) without the batch axis; layers that share a mask share the result."""
+        if mask is None:
+            return None, None
+        # Two views of one tensor may begin at the same address, so the shape belongs to the key.
+        key = (mask.data_ptr(), mask.shape, mask.stride())
+        if key not in self._masks:
+            is_bool = mask.dtype == torch.bool
+            # The mask itself is kept beside the result, so that its address is not given to another one.
+            self._masks[key] = (mask, mask[0] if is_bool else None, None if is_bool else mask)
+        _, allowed, additive = self._masks[key]
+        return allowed, additive
+
+    def _stack(self, name, module, queries, keys, mask, bias, causal) -> str:
+        inside = re.split(r"\.\d+\.", name, maxsplit=1)[-1]
+        if _CROSS.search(inside):
+            return "cross"
+        # In an encoder-decoder the side is known by its name even where one token makes every mask trivial.
+        side = re.match(r"(?:.*\.)?(encoder|decoder)\.", name)
+        if side and any("decoder" in other for other in self.lists) and any("encoder" in other for other in self.lists):
+            return side.group(1)
+        if queries == 1 or (mask is None and bias is None):
+            return "decoder" if causal or (queries == 1 and getattr(module, "is_causal", False)) else "encoder"
+        allowed = mask if mask is not None else bias[0] > torch.finfo(bias.dtype).min / 2
+        future = torch.ones(queries, keys, dtype=torch.bool, device=allowed.device).triu_(diagonal=1)
+        return "decoder" if queries == keys and not bool((allowed & future).any()) else "encoder"
+
+    def enter_block(self, list_name: str, args: tuple, kwargs: dict) -> None:
+        """Note that a block of this list begins, and keep the input of the first."""
+        self.calls[list_name] = self.calls.get(list_name, -1) + 1
+        self.block = (list_name, self.calls[list_name])
+        stream = self.streams.setdefault(list_name, [])
+        entering = args[0] if args else kwargs.get("hidden_states")
+        if not stream and isinstance(entering, torch.Tensor):
+            stream.append(entering.detach())
+
+    def leave_block(self, list_name: str, output) -> None:
+        """Keep the output of a block and report progress; the report may raise, which cancels the run."""
+        leaving = output[0] if isinstance(output, tuple) else output
+        if isinstance(leaving, torch.Tensor):
+            self.streams[list_name].append(leaving.detach())
+        self.block = None
+        if self._progress is not None:
+            tell(self._progress, min(1.0, sum(count + 1 for count in self.calls.values()) / self._expected))
+
+    def states(self) -> dict[str, tuple[torch.Tensor, ...]]:
+        """Return hidden states [position, d_model] per side, of the block lists in which attention took place."""
+        states: dict[str, tuple[torch.Tensor, ...]] = {}
+        for list_name, stream in self.streams.items():
+            if list_name not in self.attending or any(state.ndim != 3 for state in stream):
+                continue
+            prefix = f"{list_name}."
+            stacks = {layer.stack for layer in self.layers if layer.module.startswith(prefix)}
+            side = "encoder" if stacks == {"encoder"} else "decoder"
+            states.setdefault(side, tuple(state[0] for state in stream))
+        return states
+
+
+def _outermost_lists(model: nn.Module) -> dict[str, nn.ModuleList]:
+    """Return the module lists that are inside no other, by name: the stacks of blocks, whatever they are called."""
+    lists: dict[str, nn.ModuleList] = {}
+    for name, module in model.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in lists)
+        if isinstance(module, nn.ModuleList) and not inside:
+            lists[name] = module
+    return lists

@@ -1,0 +1,77 @@
+"""Attention weights and hidden states as a model returns them itself, under eager attention."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+
+from model.layers import AttentionLayer, DenseLayer
+
+_STACKS = {
+    "attentions": None,
+    "encoder_attentions": "encoder",
+    "decoder_attentions": "decoder",
+    "cross_attentions": "cross",
+}
+
+
+def dense_layers(output: Mapping, alone: str, windowed: bool) -> tuple[AttentionLayer, ...]:
+    """Return the attention layers of a model output, leaving out maps that are not from every token to every token.
+
+    `alone` is the stack of a model with one, where the weights do not tell ("encoder" or "decoder"); `windowed` says
+    that the encoder returns windows around each token, which may look like a whole map (Beltagy et al. 2020).
+    """
+    layers: list[AttentionLayer] = []
+    for field, stack in _STACKS.items():
+        if windowed and field in ("attentions", "encoder_attentions"):
+            continue
+        for index, weights in enumerate(output.get(field) or ()):
+            if isinstance(weights, torch.Tensor) and weights.ndim == 4 and _is_whole(weights, stack, layers):
+                causal = _is_causal(weights)
+                side = stack or ("decoder" if causal else "encoder" if weights.shape[-1] > 1 else alone)
+                mask = _causal_mask(weights, layers) if causal else None
+                layers.append(DenseLayer(side, index, f"{field}.{index}", dense=weights.detach()[0], mask=mask))
+    return tuple(layers)
+
+
+def dense_states(
+    output: Mapping, layers: Sequence[AttentionLayer], streams: Iterable[Sequence[torch.Tensor]]
+) -> dict[str, tuple[torch.Tensor, ...]]:
+    """Return hidden states [position, d_model] per side; `streams` are the blocks' own, before a final normalisation."""
+    fields = {"encoder_hidden_states": "encoder", "decoder_hidden_states": "decoder"}
+    if layers:
+        fields["hidden_states"] = layers[0].stack
+    streams = list(streams)
+    return {
+        side: tuple(state.detach()[0] for state in _unnormalised(output[field], streams))
+        for field, side in fields.items()
+        if output.get(field)
+    }
+
+
+def _unnormalised(states: Sequence[torch.Tensor], streams: list[Sequence[torch.Tensor]]) -> Sequence[torch.Tensor]:
+    """Return the stream that these states are of, since transformers normalises the last state in many families."""
+    for stream in streams:
+        if len(stream) == len(states) and all(map(torch.equal, states[:-1], stream[:-1])):
+            return stream
+    return states
+
+
+def _is_whole(weights: torch.Tensor, stack: str | None, layers: Sequence[AttentionLayer]) -> bool:
+    """Say whether queries and keys are the tokens: blocked attention returns blocks, and Funnel pools in later layers."""
+    tokens = next((layer.shape[1] for layer in layers if layer.stack == stack or stack is None), weights.shape[-2])
+    return stack == "cross" or weights.shape[-1] == weights.shape[-2] == tokens
+
+
+def _is_causal(weights: torch.Tensor) -> bool:
+    square = weights.shape[-1] == weights.shape[-2] > 1
+    # A row whose keys are all masked (left padding) is uniform and says nothing.
+    telling = weights.amax(dim=-1, keepdim=True) > weights.amin(dim=-1, keepdim=True)
+    return square and bool(telling.any()) and not bool((weights.triu(diagonal=1) * telling).any())
+
+
+def _causal_mask(weights: torch.Tensor, layers: Sequence[AttentionLayer]) -> torch.Tensor:
+    """Return bool [1, query, key], the same tensor for layers of the same size."""
+    size = weights.shape[-2:]
+    known = (layer.mask for layer in layers if isinstance(layer, DenseLayer) and layer.mask is not None)
+    found = next((mask for mask in known if mask.shape[1:] == size), None)
+    return torch.ones(1, *size, dtype=torch.bool, device=weights.device).tril_() if found is None else found
