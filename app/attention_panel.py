@@ -33,12 +33,12 @@ def attention_panel(trace: Trace) -> None:
         )
         grid = head_grid_message(thumbnails, scale=selection.scale, common=selection.common)
         canvas("head_grid", grid, key="grid", on_pick=state.on_pick("grid", open_head))
-        token = view_token(view, selection.token)
+        token = view.place_of(selection.token)
         st.html(token_list(view, token, same_sequence=same_sequence(stack)))
     with right:
         st.html(heading(selection, trace, stack))
         head = head_message(view, selection, trace, stack)
-        picked = state.on_pick("head", lambda token: state.change(token=sequence_token(view, token)))
+        picked = state.on_pick("head", lambda place: state.change(token=view.token_at(place)))
         canvas("head_view", head, key="head", on_pick=picked)
     with exports:
         exporting.export_popover(trace, stack, head_title(selection), thumbnails, view, head, token)
@@ -62,7 +62,7 @@ def head_message(view: AttentionView, selection: state.Selection, trace: Trace, 
         title=title,
         description=f"Attention of {title}, {size}.",
         opened=(selection.layer, selection.head),
-        selected=view_token(view, selection.token),
+        selected=view.place_of(selection.token),
         scale=selection.scale,
         common=selection.common,
         threshold=selection.threshold,
@@ -108,21 +108,3 @@ def heading(selection: state.Selection, trace: Trace, stack: str) -> str:
     shown = "".join(f'<span class="badge">{html.escape(badge)}</span>' for badge in badges)
     name = html.escape(f"{explanations.STACK_NAMES[stack]}, rows look at columns")
     return f'<div class="heading"><b>{html.escape(head_title(selection))}</b><span>{name}</span>{shown}</div>'
-
-
-def view_token(view: AttentionView, token: str) -> str:
-    """Return where a token of the sequence stands in the view, as "q3" or "k5"; "" where it is hidden or none."""
-    if not token:
-        return ""
-    positions = view.query_positions if token[0] == "q" else view.key_positions
-    rows = [row for row, position in enumerate(positions) if position <= int(token[1:])]
-    return f"{token[0]}{rows[-1]}" if rows else ""
-
-
-def sequence_token(view: AttentionView, token: str) -> str:
-    """Return the token of the sequence that a row or column of the view begins with; the inverse of view_token."""
-    if not token:
-        return ""
-    positions = view.query_positions if token[0] == "q" else view.key_positions
-    row = int(token[1:])
-    return f"{token[0]}{positions[row]}" if row < len(positions) else ""

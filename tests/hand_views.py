@@ -43,8 +43,8 @@ def hand_view(weights, tokens=None, key_tokens=None, mask=None, special=()) -> A
         key_tokens,
         tuple(row in special for row in range(rows)),
         tuple(column in special for column in range(columns)),
-        tuple(range(rows)),
-        tuple(range(columns)),
+        tuple((row,) for row in range(rows)),
+        tuple((column,) for column in range(columns)),
     )
 
 

@@ -158,3 +158,26 @@ def test_the_trace_is_left_as_it_is(trace):
     for combination in COMBINATIONS:
         attention_view(trace, 0, 0, combination=combination, words=True, hide_special=True)
     assert torch.equal(HEADS, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "token", "place"),
+    [
+        ({}, "q2", "q2"),
+        ({}, "", ""),
+        ({"words": True}, "k2", "k1"),
+        ({"hide_special": True}, "q3", ""),
+        ({"hide_special": True}, "k1", "k0"),
+    ],
+)
+def test_where_a_token_of_the_sequence_stands(trace, options, token, place):
+    view = attention_view(trace, 0, 0, **options)
+    assert view.place_of(token) == place
+    if place and "words" not in options:
+        assert view.token_at(place) == token
+
+
+def test_a_row_that_is_not_there_is_no_token(trace):
+    view = attention_view(trace, 0, 0)
+    assert view.token_at("") == ""
+    assert view.token_at("q99") == ""

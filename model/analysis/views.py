@@ -15,8 +15,9 @@ from model.trace import Trace
 class AttentionView:
     """Weights float32 [query, key] with what stands on both axes.
 
-    `mask` is True where the query may attend; `query_positions` and `key_positions` hold the first token of each row
-    and column. Rows sum to one, except under a maximum or where the model has an attention sink.
+    `mask` is True where the query may attend. `query_groups` and `key_groups` hold the positions of the tokens that each
+    row and column stands for: one, or those of a word. Rows sum to one, except under a maximum or where the model has an
+    attention sink.
     """
 
     weights: np.ndarray
@@ -25,8 +26,31 @@ class AttentionView:
     key_tokens: tuple[str, ...]
     query_special: tuple[bool, ...]
     key_special: tuple[bool, ...]
-    query_positions: tuple[int, ...]
-    key_positions: tuple[int, ...]
+    query_groups: tuple[tuple[int, ...], ...]
+    key_groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def query_positions(self) -> tuple[int, ...]:
+        """Position of the first token of each row."""
+        return tuple(group[0] for group in self.query_groups)
+
+    @property
+    def key_positions(self) -> tuple[int, ...]:
+        """Position of the first token of each column."""
+        return tuple(group[0] for group in self.key_groups)
+
+    def place_of(self, token: str) -> str:
+        """Return the row or column ("q1", "k1") that holds a token of the sequence ("q3", "k3"); "" where it is hidden."""
+        if not token:
+            return ""
+        groups = self.query_groups if token[0] == "q" else self.key_groups
+        found = (place for place, group in enumerate(groups) if int(token[1:]) in group)
+        return next((f"{token[0]}{place}" for place in found), "")
+
+    def token_at(self, place: str) -> str:
+        """Return the token of the sequence with which a row or column begins; the inverse of `place_of`."""
+        positions = self.query_positions if place[:1] == "q" else self.key_positions
+        return f"{place[0]}{positions[int(place[1:])]}" if place and int(place[1:]) < len(positions) else ""
 
     @property
     def nbytes(self) -> int:
@@ -40,7 +64,10 @@ class _Axis:
     kept: list[int]
     names: tuple[str, ...]
     special: tuple[bool, ...]
-    positions: tuple[int, ...]
+
+    @property
+    def shown(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(self.groups[index]) for index in self.kept)
 
 
 def attention_view(
@@ -77,7 +104,7 @@ def attention_view(
     mask = mask[np.ix_(query_axis.kept, key_axis.kept)]
     return AttentionView(
         weights, mask, query_axis.names, key_axis.names, query_axis.special, key_axis.special,
-        query_axis.positions, key_axis.positions,
+        query_axis.shown, key_axis.shown,
     )  # fmt: skip
 
 
@@ -125,7 +152,7 @@ def _axis(tokens: tuple[Token, ...], words: bool, hide_special: bool) -> _Axis:
     # With nothing but special tokens there would be nothing to see: keep them.
     kept = kept or list(range(len(groups)))
     names = tuple(word_text([tokens[position] for position in groups[index]]) for index in kept)
-    return _Axis(groups, kept, names, tuple(special[i] for i in kept), tuple(groups[i][0] for i in kept))
+    return _Axis(groups, kept, names, tuple(special[index] for index in kept))
 
 
 def _reshaping(query: _Axis, key: _Axis, words: bool, hide_special: bool) -> Callable[[np.ndarray], np.ndarray]:
