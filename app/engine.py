@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from app import cache
 from app.state import Selection
+from model import sources
 from model.analysis.thumbnails import Thumbnails, head_thumbnails
 from model.loading import LoadedModel, load_model
 from model.recording import record
@@ -27,6 +28,12 @@ def loaded_model(selection: Selection, progress: Callable[[float, str], None]) -
         model_key(selection),
         lambda: load_model(name, revision=revision or None, device=device, dtype=dtype, progress=progress),
     )
+
+
+def needs_download(selection: Selection) -> bool:
+    """Say whether loading the selected model would use the network."""
+    name, revision, _, _ = model_key(selection)
+    return sources.needs_download(name, revision or None)
 
 
 def recorded_trace(selection: Selection, loaded: LoadedModel, progress: Callable[[float], None]) -> Trace:

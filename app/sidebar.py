@@ -5,7 +5,7 @@ import sys
 
 import streamlit as st
 
-from app import state
+from app import panels, state
 from app.progress import progress_bar
 from model.catalog import BUNDLED, SUGGESTED_HUB_MODELS
 
@@ -41,7 +41,16 @@ def loaded_model(selection):
         tell(0.0, "Starting PyTorch")
         from app import engine
 
-        return engine.loaded_model(selection, tell)
+        if state.is_asked_for(selection.model) or not engine.needs_download(selection):
+            return engine.loaded_model(selection, tell)
+    _ask_before_download(selection.model)
+
+
+def _ask_before_download(model: str) -> None:
+    # A link that was opened must not reach for the network by itself.
+    panels.notice(f"This link asks for “{model}” from the hub, which is not on this machine yet.")
+    st.button("Download it", on_click=state.ask_for, args=(model,), type="primary")
+    st.stop()
 
 
 def facts(loaded, trace=None, place=None):

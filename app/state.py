@@ -131,6 +131,16 @@ def source_of(model: str) -> str:
     return "folder" if model.startswith(("/", ".", "~")) or "\\" in model or model[1:2] == ":" else "hub"
 
 
+def is_asked_for(model: str) -> bool:
+    """Say whether this user named the model, rather than a link that was opened."""
+    return model in st.session_state.get("asked_for", ())
+
+
+def ask_for(model: str) -> None:
+    """Note that this user asked for the model, so that it may be downloaded."""
+    st.session_state["asked_for"] = {*st.session_state.get("asked_for", ()), model}
+
+
 def source_control() -> dict:
     """Return the key and callback of the choice of source; going back to bundled selects the bundled model."""
     key = "widget_source"
@@ -160,6 +170,7 @@ def model_name(source: str) -> dict:
     def commit() -> None:
         name = (st.session_state[key] or "").strip()
         if name:
+            ask_for(name)
             change(model=name)
 
     return {"key": key, "on_change": commit}

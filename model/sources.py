@@ -33,6 +33,16 @@ class ModelFiles:
         return sum(_count_parameters(path) for path in read or paths)
 
 
+def needs_download(name: str, revision: str | None = None) -> bool:
+    """Say whether `locate` would fetch this model from the hub; asks no network."""
+    name = name.strip()
+    if name in BUNDLED or Path(name).expanduser().is_dir() or not _is_hub_id(name):
+        return False
+    from model import hub
+
+    return not _has_weights(hub.cached_snapshot(name, revision))
+
+
 def locate(
     name: str,
     *,
@@ -55,7 +65,7 @@ def locate(
     folder = Path(name).expanduser()
     if folder.is_dir():
         return local_folder(folder)
-    if not _HUB_ID.fullmatch(name) or ".." in name:
+    if not _is_hub_id(name):
         raise ModelNotFound(
             f"“{name}” is neither a folder on this machine nor a hub id (owner/name). Check the spelling of the path."
         )
@@ -66,7 +76,7 @@ def _from_hub(name, revision, accept, progress) -> ModelFiles:
     from model import hub
 
     folder = hub.cached_snapshot(name, revision)
-    if folder is None or not any(folder.glob("*.safetensors")):
+    if not _has_weights(folder):
         files, parameters = hub.listing(name, revision)
         _check_listing(name, files)
         if accept is not None:
@@ -74,6 +84,23 @@ def _from_hub(name, revision, accept, progress) -> ModelFiles:
         folder = hub.download(name, revision, progress)
     # The snapshot's folder is named by its commit.
     return ModelFiles(name, folder.name, folder)
+
+
+def _is_hub_id(name: str) -> bool:
+    return bool(_HUB_ID.fullmatch(name)) and ".." not in name
+
+
+def _has_weights(folder: Path | None) -> bool:
+    """Say whether a downloaded folder is whole: an interrupted download may have left some of its shards."""
+    if folder is None or not any(folder.glob("*.safetensors")):
+        return False
+    try:
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return all((folder / shard).is_file() for shard in set(index["weight_map"].values()))
+    except FileNotFoundError:
+        return True
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        return False
 
 
 def local_folder(folder: Path) -> ModelFiles:

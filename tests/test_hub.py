@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
 
 from model import devices, hub, load_model, loading
 from model.errors import ModelNotFound, ModelTooLarge, UnsafeModel
+from model.sources import needs_download
 from tests.tiny_models import tiny
 from tests.tiny_tokenizers import trained
 
@@ -95,6 +96,24 @@ def test_an_unfinished_download_is_taken_up_again(hub_of, snapshot):
     built = hub_of(cached=IncompleteSnapshotError.__new__(IncompleteSnapshotError))
     load_model(NAME, device="cpu")
     assert built.downloads == [(NAME, None)]
+
+
+def test_what_would_use_the_network_is_known_beforehand(hub_of, snapshot):
+    built = hub_of(error=AssertionError("the network was used"))
+    assert needs_download(NAME)
+    assert not needs_download("minilm")
+    assert not needs_download(str(snapshot))
+    assert not needs_download("/no/such/folder")
+    built.cached = snapshot
+    assert not needs_download(NAME)
+    # Shards that are named in the index and are not there: the download was cut off.
+    index = snapshot / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}')
+    assert needs_download(NAME)
+    index.write_text('{"weight_map": {"a": "model.safetensors"}}')
+    assert not needs_download(NAME)
+    index.write_text("[]")
+    assert needs_download(NAME)
 
 
 def test_the_number_of_parameters_is_checked_before_the_download(hub_of, snapshot, monkeypatch):

@@ -6,6 +6,7 @@ import torch
 
 from app.navigation import PAGES
 from app.state import DEFAULT_TEXT
+from model.errors import ModelNotFound
 from tests.app_session import html_of, messages, notices, open_page, read_html
 from tests.tiny_models import tiny
 
@@ -123,6 +124,33 @@ def test_models_that_cannot_be_loaded_keep_the_text(model, sentence, tmp_path, m
     assert not session.exception
     assert sentence in notices(session)[0]
     assert session.text_area(key="widget_text").value == "My own sentence."
+
+
+def test_a_link_asks_before_it_downloads(monkeypatch):
+    asked = []
+
+    def listing(name, revision):
+        asked.append(name)
+        raise ModelNotFound("No network here.")
+
+    monkeypatch.setattr("model.hub.cached_snapshot", lambda name, revision: None)
+    monkeypatch.setattr("model.hub.listing", listing)
+    session = open_page(model="owner/some-model")
+    assert "asks for “owner/some-model” from the hub" in notices(session)[0]
+    assert not asked
+    session.button[-1].click().run()
+    assert asked == ["owner/some-model"]
+    assert notices(session) == ["No network here."]
+
+
+def test_a_hub_model_that_the_user_names_is_fetched_at_once(monkeypatch):
+    monkeypatch.setattr("model.hub.cached_snapshot", lambda name, revision: None)
+    monkeypatch.setattr("model.hub.listing", lambda name, revision: (["model.bin"], None))
+    session = open_page()
+    next(group for group in session.get("button_group") if group.key == "widget_source").set_value("hub").run()
+    session.text_input(key="widget_model_hub").set_value("owner/pickled").run()
+    assert "only as a pickle" in notices(session)[0]
+    assert session.text_area(key="widget_text").value == DEFAULT_TEXT
 
 
 def test_a_pickle_is_refused(tmp_path):

@@ -56,9 +56,9 @@ class HeadGrid {
     const palette = (this.palette = paletteFor(this.root, this.message.palettes));
     const { context, ratio } = sharpContext(this.canvas, place.width, place.height);
     this.drawTiles(context, ratio, palette, place);
-    const quiet = Math.min(13, Math.max(9, place.side * 0.45));
+    const quiet = Math.min(14, Math.max(12, place.side * 0.45));
     context.textBaseline = "middle";
-    const every = Math.max(1, Math.ceil(22 / place.step));
+    const every = Math.max(1, Math.ceil(25 / place.step));
     for (let head = 0; head < heads; head++) {
       if (head % every) continue;
       this.label(context, `H${head}`, place.left + head * place.step + place.side / 2, 11, "center", quiet, head === this.selected[1]);
