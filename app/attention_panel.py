@@ -4,27 +4,34 @@ import html
 
 import streamlit as st
 
-from app import controls, engine, explanations, exporting, state
+from app import controls, engine, explanations, exporting, generation_panel, state
 from app.components.canvases import canvas
 from app.components.messages import head_grid_message, head_view_message
+from app.engine import Run
 from app.figures.token_list import token_list
 from app.panels import guarded
 from app.progress import progress_bar
+from model.analysis.blocks import segment_block
 from model.analysis.views import AttentionView, attention_view
 from model.trace import SEQUENCES, Trace
 
+SEGMENTS = {"A": 0, "B": 1}
+
 
 @st.fragment
-def attention_panel(trace: Trace) -> None:
-    """Draw controls, grid, head and exports of a trace; reruns by itself when something in it is clicked."""
+def attention_panel(run: Run) -> None:
+    """Draw controls, grid, head and exports of a run; reruns by itself when something in it is clicked."""
+    trace = run.trace
     controls.fit_to_trace(trace)
+    if run.generation is not None:
+        generation_panel.stepper(run.generation)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         controls.head_controls(trace)
         exports = st.container(width="content")
     selection = state.selection()
     stack = selection.stack or trace.stacks[0]
     with guarded(), progress_bar("Drawing all heads") as tell:
-        thumbnails = engine.thumbnails_of(selection, trace, stack, tell)
+        thumbnails = engine.thumbnails_of(run, selection, stack, tell)
         view = selected_view(trace, selection, stack)
     left, right = st.columns([0.37, 0.63], gap="medium")
     with left:
@@ -34,6 +41,8 @@ def attention_panel(trace: Trace) -> None:
         grid = head_grid_message(thumbnails, scale=selection.scale, common=selection.common)
         canvas("head_grid", grid, key="grid", on_pick=state.on_pick("grid", open_head))
         token = view.place_of(selection.token)
+        if run.generation is not None:
+            generation_panel.predictions(run.generation)
         st.html(token_list(view, token, same_sequence=same_sequence(stack)))
     with right:
         st.html(heading(selection, trace, stack))
@@ -47,10 +56,20 @@ def attention_panel(trace: Trace) -> None:
 
 def selected_view(trace: Trace, selection: state.Selection, stack: str) -> AttentionView:
     """Return the weights that the selection asks for."""
-    return attention_view(
+    view = attention_view(
         trace, selection.layer, selection.head, stack=stack, combination=selection.combination,
         words=selection.words, hide_special=selection.hide_special,
     )  # fmt: skip
+    return block_of(view, selection, trace, stack)
+
+
+def block_of(view: AttentionView, selection: state.Selection, trace: Trace, stack: str) -> AttentionView:
+    """Return the part of a view from one text of a pair to the other, or all of it."""
+    if selection.block == "all":
+        return view
+    rows, columns = (SEGMENTS[letter] for letter in selection.block.split(" to "))
+    query, key = (trace.sequence(selection.layer, side, stack) for side in ("query", "key"))
+    return segment_block(view, query, key, rows=rows, columns=columns)
 
 
 def head_message(view: AttentionView, selection: state.Selection, trace: Trace, stack: str) -> bytes:
@@ -101,6 +120,8 @@ def heading(selection: state.Selection, trace: Trace, stack: str) -> str:
         badges.append("words: sum to, mean from")
     if "maximum" in selection.combination:
         badges.append("rows need not sum to 1")
+    if selection.block != "all":
+        badges.append(f"block {selection.block}")
     if selection.cut:
         badges.append("text cut to fit the model")
     if trace.layer(selection.layer, stack).source == "dense":

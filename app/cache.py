@@ -9,13 +9,16 @@ GIGABYTE = 10**9
 
 @st.cache_resource(show_spinner=False)
 def models() -> BoundedStore:
-    """Loaded models: two at most, so that switching back and forth is quick."""
-    return BoundedStore(max_bytes=16 * GIGABYTE, max_entries=2)
+    """Loaded models: as many as fit into half of the smallest memory here, and then the one used last longest ago goes."""
+    # Late, because this imports torch.
+    from model.devices import available_devices, choose_device, model_budget
+
+    return BoundedStore(max_bytes=min(model_budget(choose_device(kind)) for kind in available_devices()))
 
 
 @st.cache_resource(show_spinner=False)
-def traces() -> BoundedStore:
-    """Traces of recent texts."""
+def runs() -> BoundedStore:
+    """Runs of recent texts."""
     return BoundedStore(max_bytes=GIGABYTE)
 
 

@@ -22,8 +22,15 @@ def fit_to_trace(trace) -> None:
         "layer": layer,
         "head": min(selection.head, shape[0] - 1),
     }
+    if selection.block != "all" and not has_two_texts(trace):
+        fitted["block"] = "all"
     if {**fitted, "token": token} != {name: getattr(selection, name) for name in (*fitted, "token")}:
         state.change(**fitted, token=token)
+
+
+def has_two_texts(trace) -> bool:
+    """Say whether the trace is of a pair of texts, A and B."""
+    return any(token.segment == 1 for tokens in trace.tokens.values() for token in tokens)
 
 
 def head_controls(trace) -> None:
@@ -37,6 +44,8 @@ def head_controls(trace) -> None:
     st.selectbox("Layer", indices, format_func=lambda index: f"L{index}", width=80, **state.bound("layer"))
     heads = list(range(trace.layer(state.selection().layer, stack).heads))
     st.selectbox("Head", heads, format_func=lambda index: f"H{index}", width=84, **state.bound("head"))
+    if has_two_texts(trace):
+        st.selectbox("Block", state.BLOCKS, width=104, help=explanations.BLOCK_HELP, **state.bound("block"))
     names = explanations.COMBINATION_NAMES
     st.selectbox("Show", COMBINATIONS, format_func=names.get, width=172, **state.bound("combination"))
     st.toggle("Words", help=explanations.WORDS_HELP, **state.bound("words"))

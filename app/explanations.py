@@ -29,4 +29,15 @@ COMBINATION_NAMES = {
     "maximum of all": "Maximum of all heads",
 }
 STACK_NAMES = {"encoder": "Encoder", "decoder": "Decoder", "cross": "Cross-attention"}
+PAIR_HELP = "Give an encoder two sentences, A and B, as one input; each block (A to A, A to B, ...) can be shown alone."
+BLOCK_HELP = "From the tokens of one sentence to those of the other; what a row lacks of 1 goes outside of the block."
+FILE_HELP = (
+    "A trace that Headscope saved (safetensors), or an NPZ with weights [layer, head, query, key] and tokens, as another "
+    "tool may write it."
+)
+FILE_MISSING = "Choose a file in the sidebar: a trace that Headscope saved, or an NPZ of attention weights and tokens."
+TOKENS_HELP = "Every token with its id, its word, and why it is split."
+TOKENS_CAPTION = "What the model reads. A word that is no entry of the vocabulary is made of several; ▁ is a space."
+CHAT_HELP = "Put the text into the model's own chat template as a user's message."
+WRITE_HELP = "Let a decoder go on from the text, and step through what it wrote."
 TARGET_HELP = "The decoder's text. Leave it empty and the model writes one itself."

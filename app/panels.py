@@ -2,7 +2,7 @@
 
 import html
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,12 @@ def question(text: str) -> None:
 def notice(sentence: str) -> None:
     """Show one sentence to the user; whatever is in it is shown as text."""
     st.html(f'<div class="notice" role="alert">{html.escape(sentence)}</div>')
+
+
+def warnings(sentences: Sequence[str]) -> None:
+    """Show what is doubtful about the model, one sentence each."""
+    for sentence in sentences:
+        notice(sentence)
 
 
 @contextmanager

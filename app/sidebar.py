@@ -9,7 +9,7 @@ from app import panels, state
 from app.progress import progress_bar
 from model.catalog import BUNDLED, SUGGESTED_HUB_MODELS
 
-SOURCES = {"bundled": "Bundled", "hub": "Hub", "folder": "Folder"}
+SOURCES = {"bundled": "Bundled", "hub": "Hub", "folder": "Folder", "file": "File"}
 
 
 def model_picker() -> None:
@@ -24,12 +24,14 @@ def model_picker() -> None:
             st.text_input("Revision", placeholder="main", **state.bound("revision"))
         elif source == "folder":
             st.text_input("Local folder", placeholder="~/models/my-model", **state.model_name("folder"))
-        else:
+        elif source == "bundled":
             st.selectbox(
                 "Model", list(BUNDLED), format_func=lambda name: BUNDLED[name].title, **state.model_name("bundled")
             )
+        if source == "file":
+            return
         left, right = st.columns(2)
-        left.selectbox("Device", ["auto", "cuda", "mps", "cpu"], **state.bound("device"))
+        left.selectbox("Device", state.DEVICES, **state.bound("device"))
         right.selectbox("Numbers", ["auto", "float32", "bfloat16", "float16"], **state.bound("dtype"))
 
 

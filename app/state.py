@@ -14,7 +14,12 @@ from model.catalog import BUNDLED, DEFAULT_MODEL
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 # Characters of a text as they stand in an address; servers refuse addresses of more than 64 kB in all.
 LONGEST_URL_TEXT = 12_000
-TYPED = ("text", "target", "revision")
+TYPED = ("text", "second", "target", "revision")
+# "spread" divides a model that is larger than one device over several, the CPU and disk.
+DEVICES = ("auto", "cuda", "mps", "cpu", "spread")
+METHODS = ("greedy", "sampled", "beam")
+BLOCKS = ("all", "A to A", "A to B", "B to A", "B to B")
+MOST_NEW_TOKENS = 64
 STACKS = ("", "encoder", "decoder", "cross")
 
 
@@ -27,7 +32,14 @@ class Selection:
     device: str = "auto"
     dtype: str = "auto"
     text: str = DEFAULT_TEXT
+    pair: bool = False
+    second: str = ""
+    chat: bool = False
     target: str = ""
+    new_tokens: int = 0
+    method: str = "greedy"
+    seed: int = 0
+    step: int = 1
     stack: str = ""
     layer: int = 3
     head: int = 1
@@ -38,17 +50,27 @@ class Selection:
     common: bool = True
     threshold: float = 0.1
     token: str = "q10"
+    block: str = "all"
     cut: bool = False
 
 
 _CHOICES = {
+    "block": BLOCKS,
+    "method": METHODS,
     "stack": STACKS,
     "combination": COMBINATIONS,
     "scale": SCALES,
-    "device": ("auto", "cuda", "mps", "cpu"),
+    "device": DEVICES,
     "dtype": ("auto", "float32", "bfloat16", "float16"),
 }
-_RANGES = {"layer": (0, 10_000), "head": (0, 10_000), "threshold": (0.0, 1.0)}
+_RANGES = {
+    "layer": (0, 10_000),
+    "head": (0, 10_000),
+    "threshold": (0.0, 1.0),
+    "new_tokens": (0, MOST_NEW_TOKENS),
+    "seed": (0, 10**9),
+    "step": (1, MOST_NEW_TOKENS),
+}
 _DEFAULT = Selection()
 
 
@@ -74,8 +96,9 @@ def write_selection(selection: Selection) -> dict[str, str]:
     if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
         # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
         selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False)
-    if len(quote(selection.target, errors="replace")) > LONGEST_URL_TEXT:
-        selection = replace(selection, target="")
+    for name in ("target", "second"):
+        if len(quote(getattr(selection, name), errors="replace")) > LONGEST_URL_TEXT:
+            selection = replace(selection, **{name: ""})
     default = _default_for(selection.text)
     return {
         entry.name: _format(getattr(selection, entry.name))

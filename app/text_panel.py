@@ -9,7 +9,7 @@ from app.figures.token_strip import token_strip
 
 def text_box():
     """Draw the text box and the examples; returns the row in which a second box may stand beside the first."""
-    left, right = st.columns([4.6, 2], vertical_alignment="center")
+    left, right = st.columns([4, 2.2], vertical_alignment="center")
     row = left.container(horizontal=True, gap="small")
     row.text_area(
         "Sentence", height=68, label_visibility="collapsed", placeholder="Type or paste a sentence",
@@ -19,9 +19,29 @@ def text_box():
         with st.popover("Examples"):
             for name, text in EXAMPLES.items():
                 st.button(name, key=f"example_{name}", on_click=_use, args=(text,), width="stretch", help=text)
-        with st.popover("How to read this"):
+        with st.popover("Input"):
+            _input_options()
+        with st.popover("How to read"):
             st.markdown(explanations.HOW_TO_READ)
+    if state.selection().pair:
+        row.text_area(
+            "Second sentence", height=68, label_visibility="collapsed", placeholder="The second sentence",
+            **_forgetting_cut(state.bound("second")),
+        )  # fmt: skip
     return row
+
+
+def _input_options() -> None:
+    st.toggle("Second sentence", help=explanations.PAIR_HELP, **_forgetting_cut(state.bound("pair")))
+    st.toggle("Chat template", help=explanations.CHAT_HELP, **_forgetting_cut(state.bound("chat")))
+    st.number_input(
+        "Tokens to write", min_value=0, max_value=state.MOST_NEW_TOKENS, help=explanations.WRITE_HELP,
+        **_forgetting_cut(state.bound("new_tokens")),
+    )  # fmt: skip
+    if state.selection().new_tokens:
+        st.segmented_control("How", state.METHODS, **_forgetting_cut(state.bound("method")))
+        if state.selection().method == "sampled":
+            st.number_input("Seed", min_value=0, max_value=10**9, **_forgetting_cut(state.bound("seed")))
 
 
 def target_box(row) -> None:
@@ -31,15 +51,22 @@ def target_box(row) -> None:
     )
 
 
-def token_strips(trace, limit: int | None) -> None:
-    """Show the tokens of each side of the trace."""
+def token_strips(trace, limit: int | None, tokenizer=None) -> None:
+    """Show the tokens of each side of the trace, and a button that explains them."""
     sides = trace.tokens if len(trace.tokens) > 1 else {"": next(iter(trace.tokens.values()))}
+    left, right = st.columns([13, 1], vertical_alignment="center")
     for side, tokens in sides.items():
-        st.html(token_strip(tokens, limit, side))
+        left.html(token_strip(tokens, limit, side))
+    if right.button("Tokens", type="tertiary", help=explanations.TOKENS_HELP):
+        # Late, as everything that imports torch.
+        from app.token_panel import token_dialog
+
+        text, second = trace.provenance.text, trace.provenance.text_pair
+        token_dialog(trace, tokenizer, text if second is None else (text, second))
 
 
 def _use(text: str) -> None:
-    state.change(text=text, token="", cut=False)
+    state.change(text=text, token="", cut=False, step=1)
 
 
 def _forgetting_cut(binding: dict) -> dict:
@@ -47,6 +74,6 @@ def _forgetting_cut(binding: dict) -> dict:
 
     def changed() -> None:
         commit()
-        state.change(cut=False, token="")
+        state.change(cut=False, token="", step=1)
 
     return {**binding, "on_change": changed}

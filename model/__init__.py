@@ -26,11 +26,30 @@ _EXPORTS = {
     "wrap": "model.loading",
     "LoadedModel": "model.loading",
     "record": "model.recording",
+    "record_generation": "model.generation",
+    "read_npz": "model.importing",
+    "trace_from_arrays": "model.importing",
+    "trace_from_transformers": "model.importing",
+    "trace_from_transformer_lens": "model.importing",
     "Trace": "model.trace",
     "Token": "model.tokens",
     "HeadscopeError": "model.errors",
 }
-__all__ = ["HeadscopeError", "LoadedModel", "Token", "Trace", "__version__", "load_model", "record", "wrap"]
+__all__ = [
+    "HeadscopeError",
+    "LoadedModel",
+    "Token",
+    "Trace",
+    "__version__",
+    "load_model",
+    "read_npz",
+    "record",
+    "record_generation",
+    "trace_from_arrays",
+    "trace_from_transformer_lens",
+    "trace_from_transformers",
+    "wrap",
+]
 
 
 def __getattr__(name: str):

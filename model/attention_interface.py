@@ -16,6 +16,7 @@ from transformers.masking_utils import sdpa_mask
 
 from model.attention_weights import attention_weights, masked_scores
 from model.collector import Collector
+from model.verification import disagreement
 
 IMPLEMENTATION = "headscope"
 # The same for families that transformers does not run with "sdpa": there a mask is never left out.
@@ -37,9 +38,13 @@ def intercepted_attention(
     if collector is not None:
         # A family's own sinks, under this name, differ per query: what is kept here would not be exact.
         collector.exact &= kwargs.get("sinks") is None
+        collector.needs_whole_masks |= attention_mask is None and not causal and _lost_causality(collector, query, key)
         collector.attend(
             module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux
         )  # fmt: skip
+        options = {"dropout": dropout, "position_bias": position_bias, "softcap": softcap, "s_aux": s_aux, **kwargs}
+        options = {name: option for name, option in options.items() if option is not None}
+        collector.off(disagreement(module, query, key, value, attention_mask, scaling, causal, options))
     if softcap is not None or s_aux is not None:
         return _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux), None
     return sdpa_attention_forward(
@@ -72,6 +77,20 @@ def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks) -> 
     return torch.stack(outputs).transpose(1, 2).contiguous()
 
 
+def _lost_causality(collector: Collector, query, key) -> bool:
+    """Say whether a causal mask was left out for a module that does not know that it is causal (PaliGemma)."""
+    return query.shape[2] == key.shape[2] > 1 and collector.masks_left_out == {"causal"}
+
+
+def _lean_mask(*args, **options) -> torch.Tensor | None:
+    """Return the bool mask of "sdpa", which is left out where the kernel can do without; the collector is told which."""
+    mask, collector = sdpa_mask(*args, **options), _collector.get()
+    if mask is None and collector is not None:
+        whole = sdpa_mask(*args, **{**options, "allow_is_causal_skip": False})
+        collector.masks_left_out.add("bidirectional" if whole is None else "causal")
+    return mask
+
+
 def _whole_mask(*args, **options) -> torch.Tensor:
     """Return the bool mask in full: "sdpa" leaves it out and trusts `module.is_causal`, which some families never set."""
     return sdpa_mask(*args, **{**options, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
@@ -79,7 +98,7 @@ def _whole_mask(*args, **options) -> torch.Tensor:
 
 # The mask entry under the same name is needed: without it transformers builds no mask at all, not even the causal one.
 AttentionInterface.register(IMPLEMENTATION, intercepted_attention)
-AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
+AttentionMaskInterface.register(IMPLEMENTATION, _lean_mask)
 AttentionInterface.register(MASKED_IMPLEMENTATION, intercepted_attention)
 AttentionMaskInterface.register(MASKED_IMPLEMENTATION, _whole_mask)
 
@@ -89,9 +108,12 @@ def interceptable(model: PreTrainedModel) -> bool:
     return all(part._can_set_attn_implementation() for part in _parts(model))
 
 
-def lazy_implementation(model: PreTrainedModel) -> str:
-    """Return the name of the attention implementation under which this model is captured lazily."""
-    return IMPLEMENTATION if all(part._supports_sdpa for part in _parts(model)) else MASKED_IMPLEMENTATION
+def lazy_implementations(model: PreTrainedModel) -> tuple[str, ...]:
+    """Return the attention implementations under which this model may be captured lazily, the quicker one first."""
+    if not interceptable(model):
+        return ()
+    fused = all(part._supports_sdpa for part in _parts(model))
+    return (IMPLEMENTATION, MASKED_IMPLEMENTATION) if fused else (MASKED_IMPLEMENTATION,)
 
 
 @contextmanager

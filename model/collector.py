@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import nn
 
+from model.device_budget import budget_of_run
 from model.errors import tell
 from model.layers import LazyLayer
 
@@ -25,16 +27,30 @@ class Collector:
         self.streams: dict[str, list[torch.Tensor]] = {}
         # Whether the layers are all that the modules computed with; else the weights must come from the model itself.
         self.exact = True
+        # Masks that were not built because the kernel can do without, and whether a module needed one of them.
+        self.masks_left_out: set[str] = set()
+        self.needs_whole_masks = False
+        self._off: list[torch.Tensor] = []
+        # The block of the last layer, and how often it was called by then.
+        self._attended_in: tuple[str, int] | None = None
         self._masks: dict[tuple, tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = {}
+        self._budget = budget_of_run()
         self._progress = progress
         self._expected = max(1, sum(len(blocks) for blocks in self.lists.values()))
 
     def attend(self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks) -> None:
         """Keep one attention call; tensors come with their batch axis of one, which is dropped."""
+        if query.shape[0] != 1:
+            # Windows or images side by side: no map from every token to every token.
+            self.exact = False
+            return
         mask, additive = self._split(mask)
         bias = bias if additive is None else additive if bias is None else bias + additive
         name = self.names.get(id(module), type(module).__name__)
         stack = self._stack(name, module, query.shape[2], key.shape[2], mask, bias, causal)
+        if stack != "cross" and key.shape[2] < query.shape[2]:
+            # Keys pooled from several tokens (SegFormer): no map from every token to every token.
+            self.exact = False
         list_name, ordinal = self.block or ("", sum(layer.stack == stack for layer in self.layers))
         self.attending.add(list_name)
         try:
@@ -57,7 +73,29 @@ class Collector:
             # A module that attends in another shape: its weights cannot be recomputed from these tensors.
             self.exact = False
         else:
+            self._keep(layer)
+
+    def _keep(self, layer: LazyLayer) -> None:
+        """Add a layer, or the second values of one whose module attends twice with the same weights (DiffLlama)."""
+        earlier = self.layers[-1] if self.layers and self._attended_in == self.block is not None else None
+        self._attended_in = self.block
+        if earlier is None or earlier.module != layer.module:
             self.layers.append(layer)
+        elif _same_weights(earlier, layer):
+            self.layers[-1] = replace(earlier, value=torch.cat([earlier.value, layer.value], dim=-1))
+        else:
+            # One module, called for pieces of the sequence: each map is a part of one that is not known here.
+            self.exact = False
+
+    def off(self, disagreement: torch.Tensor | None) -> None:
+        """Note how far one call is from the family's eager attention, as a share of the tolerance."""
+        if disagreement is not None:
+            self._off.append(disagreement)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the layers are exact, also by the comparisons with eager attention on a few rows of every call."""
+        return self.exact and not self.needs_whole_masks and all(bool(off <= 1) for off in self._off)
 
     def _split(self, mask: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Return (bool mask, additive bias) without the batch axis; layers that share a mask share the result."""
@@ -101,6 +139,7 @@ class Collector:
         if isinstance(leaving, torch.Tensor):
             self.streams[list_name].append(leaving.detach())
         self.block = None
+        self._budget.hold(self.layers, self.streams)
         if self._progress is not None:
             tell(self._progress, min(1.0, sum(count + 1 for count in self.calls.values()) / self._expected))
 
@@ -115,6 +154,14 @@ class Collector:
             side = "encoder" if stacks == {"encoder"} else "decoder"
             states.setdefault(side, tuple(state[0] for state in stream))
         return states
+
+
+def _same_weights(one: LazyLayer, other: LazyLayer) -> bool:
+    """Say whether two calls of a module have the same queries, keys and masks, and so the same weights."""
+    return one.mask is other.mask and all(
+        (first is None and second is None) or (first is not None and second is not None and torch.equal(first, second))
+        for first, second in ((one.query, other.query), (one.key, other.key), (one.bias, other.bias))
+    )
 
 
 def _outermost_lists(model: nn.Module) -> dict[str, nn.ModuleList]:

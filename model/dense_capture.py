@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 
 from model.layers import AttentionLayer, DenseLayer
+from model.unfolding import Map, Unfold
 
 _STACKS = {
     "attentions": None,
@@ -14,23 +15,37 @@ _STACKS = {
 }
 
 
-def dense_layers(output: Mapping, alone: str, windowed: bool) -> tuple[AttentionLayer, ...]:
+def dense_layers(
+    output: Mapping, alone: str, windowed: bool, unfold: Unfold | None = None
+) -> tuple[AttentionLayer, ...]:
     """Return the attention layers of a model output, leaving out maps that are not from every token to every token.
+
+    `unfold` makes such maps of bands and blocks where it can.
 
     `alone` is the stack of a model with one, where the weights do not tell ("encoder" or "decoder"); `windowed` says
     that the encoder returns windows around each token, which may look like a whole map (Beltagy et al. 2020).
     """
     layers: list[AttentionLayer] = []
     for field, stack in _STACKS.items():
-        if windowed and field in ("attentions", "encoder_attentions"):
-            continue
         for index, weights in enumerate(output.get(field) or ()):
-            if isinstance(weights, torch.Tensor) and weights.ndim == 4 and _is_whole(weights, stack, layers):
+            unfolded = None if unfold is None else unfold(field, index, weights)
+            if unfolded is not None:
+                layers.append(DenseLayer("encoder", index, f"{field}.{index}", *_detached(unfolded)))
+            elif windowed and field in ("attentions", "encoder_attentions"):
+                continue
+            elif isinstance(weights, torch.Tensor) and weights.ndim == 4 and _is_whole(weights, stack, layers):
                 causal = _is_causal(weights)
                 side = stack or ("decoder" if causal else "encoder" if weights.shape[-1] > 1 else alone)
                 mask = _causal_mask(weights, layers) if causal else None
-                layers.append(DenseLayer(side, index, f"{field}.{index}", dense=weights.detach()[0], mask=mask))
+                # Some return the mean over the heads, repeated for each (WavLM): there is one map to show.
+                heads = weights[:, :1] if weights.stride(1) == 0 else weights
+                layers.append(DenseLayer(side, index, f"{field}.{index}", dense=heads.detach()[0], mask=mask))
     return tuple(layers)
+
+
+def _detached(unfolded: Map) -> tuple[torch.Tensor, torch.Tensor]:
+    dense, mask = unfolded
+    return dense.detach(), mask
 
 
 def dense_states(
@@ -42,22 +57,37 @@ def dense_states(
         fields["hidden_states"] = layers[0].stack
     streams = list(streams)
     return {
-        side: tuple(state.detach()[0] for state in _unnormalised(output[field], streams))
+        side: tuple(state.detach()[0] for state in _unnormalised(_of_tokens(output[field]), streams))
         for field, side in fields.items()
         if output.get(field)
     }
 
 
+def _of_tokens(states: Sequence) -> Sequence[torch.Tensor]:
+    """Return the states of the tokens where those of global tokens stand beside them (PEGASUS-X)."""
+    return [state[0] if isinstance(state, tuple) else state for state in states]
+
+
 def _unnormalised(states: Sequence[torch.Tensor], streams: list[Sequence[torch.Tensor]]) -> Sequence[torch.Tensor]:
     """Return the stream that these states are of, since transformers normalises the last state in many families."""
     for stream in streams:
-        if len(stream) == len(states) and all(map(torch.equal, states[:-1], stream[:-1])):
+        if len(stream) == len(states) and all(map(_equal, states[:-1], stream[:-1])):
             return stream
     return states
 
 
+def _equal(state: torch.Tensor, other: torch.Tensor) -> bool:
+    # A model that is spread over devices returns its states on one of them.
+    return torch.equal(state, other.to(state.device))
+
+
 def _is_whole(weights: torch.Tensor, stack: str | None, layers: Sequence[AttentionLayer]) -> bool:
-    """Say whether queries and keys are the tokens: blocked attention returns blocks, and Funnel pools in later layers."""
+    """Say whether queries and keys are the tokens: blocked attention returns blocks, and Funnel pools in later layers.
+
+    Windows and blocks may also stand along the batch axis, which is one otherwise.
+    """
+    if weights.shape[0] != 1:
+        return False
     tokens = next((layer.shape[1] for layer in layers if layer.stack == stack or stack is None), weights.shape[-2])
     return stack == "cross" or weights.shape[-1] == weights.shape[-2] == tokens
 

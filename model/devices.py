@@ -9,6 +9,9 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Room for activations and the traces beside the weights.
 HEADROOM = 1.2
+# How much of a device's memory loaded models may keep between uses, and a trace of what is free beside them.
+MODELS_SHARE = 0.5
+TRACE_SHARE = 0.25
 
 
 def available_devices() -> tuple[str, ...]:
@@ -25,6 +28,15 @@ def choose_device(device: str = "auto") -> torch.device:
     if kind not in available:
         raise HeadscopeError(f"There is no {device} device on this machine. Choose {' or '.join(available)}.")
     return torch.device(kind if device == "auto" else device)
+
+
+def is_place(place: object) -> bool:
+    """Say whether a part of a model can go there: "disk", a device of this machine, or the number of a CUDA device."""
+    if isinstance(place, int):
+        return 0 <= place < torch.cuda.device_count()
+    kind, _, number = str(place).partition(":")
+    known = kind in (*available_devices(), "disk") and (not number or number.isdigit())
+    return known and (kind != "cuda" or int(number or 0) < torch.cuda.device_count())
 
 
 def choose_dtype(dtype: str, device: torch.device, checkpoint: torch.dtype | None = None) -> torch.dtype:
@@ -44,6 +56,18 @@ def free_memory(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
+def model_budget(device: torch.device) -> int:
+    """Return the bytes that models kept in memory may take on a device: half of all that it has."""
+    if device.type == "cuda":
+        return int(MODELS_SHARE * torch.cuda.get_device_properties(device).total_memory)
+    return int(MODELS_SHARE * psutil.virtual_memory().total)
+
+
+def trace_budget(device: torch.device) -> int:
+    """Return the bytes that a trace may take on a device before it moves to the CPU: a quarter of what is free."""
+    return int(TRACE_SHARE * free_memory(device))
+
+
 def check_memory(name: str, parameters: int, device: torch.device, dtype: torch.dtype) -> None:
     """Refuse a model that would not fit, from its number of parameters alone.
 
@@ -57,7 +81,8 @@ def check_memory(name: str, parameters: int, device: torch.device, dtype: torch.
     advice = f"Choose {fits[0]}" if fits else f"Choose a model of at most {_counted(free / HEADROOM / 2)} parameters"
     raise ModelTooLarge(
         f"“{name}” has {_counted(parameters)} parameters and needs {gigabytes(needed)} on {device.type} in "
-        f"{str(dtype).removeprefix('torch.')}; {gigabytes(free)} are free. {advice}, or free memory."
+        f"{str(dtype).removeprefix('torch.')}; {gigabytes(free)} are free. {advice}, spread it over devices and disk "
+        '(load_model with device_map="auto"), or free memory.'
     )
 
 

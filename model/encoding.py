@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from model.errors import HeadscopeError, InputError, TextTooLong
+from model.chat import chat_text, is_conversation
+from model.errors import HeadscopeError, InputError
 from model.loading import LoadedModel
-from model.tokens import Token, display_text, words_from_pieces, words_from_spans
+from model.text_input import encode_pair, encode_text
+from model.tokenization import tokens_from_ids
+from model.tokens import Token
 
 GENERATED_TOKENS = 48
 
@@ -21,124 +24,71 @@ class Encoding:
     tokens: tuple[Token, ...]
     target_tokens: tuple[Token, ...] | None = None
     text: str | None = None
+    text_pair: str | None = None
 
 
-def encode(loaded: LoadedModel, inputs, *, target: str | None = None, truncate: bool = False) -> Encoding:
-    """Return the Encoding of a text or of a mapping of tensors; raises InputError where it cannot be run."""
-    if isinstance(inputs, str):
-        text, tensors, tokens = encode_text(loaded, inputs, truncate=truncate)
+def encode(
+    loaded: LoadedModel,
+    inputs,
+    *,
+    target: str | None = None,
+    truncate: bool = False,
+    chat: bool = False,
+    prefix: str = "",
+) -> Encoding:
+    """Return the Encoding of a text, two texts, messages or tensors; raises InputError where it cannot be run."""
+    if _is_pair(inputs):
+        if chat:
+            raise InputError("Two texts are no conversation: give messages, or one text with chat=True.")
+        (text, text_pair), tensors, tokens = encode_pair(
+            loaded, (_prefixed(inputs[0], prefix), inputs[1]), truncate=truncate
+        )
         _check_ids(loaded, tensors)
-    elif isinstance(inputs, Mapping):
-        text, tensors = None, _checked(loaded, inputs)
-        tokens = _tokens_from_ids(loaded.tokenizer, tensors.get("input_ids"))
     else:
-        raise InputError("Give a text, or a mapping of tensors such as {'input_ids': ids} with a batch of one.")
+        text_pair = None
+        text, tensors, tokens = encode_input(loaded, inputs, truncate=truncate, chat=chat, prefix=prefix)
     target_tokens = None
     if loaded.is_encoder_decoder:
         if "decoder_input_ids" not in tensors:
             tensors = {**tensors, "decoder_input_ids": _decoder_ids(loaded, tensors, target, truncate)}
-        target_tokens = _tokens_from_ids(loaded.tokenizer, tensors["decoder_input_ids"])
-    return Encoding(tensors, tokens, target_tokens, text)
+        target_tokens = tokens_from_ids(loaded.tokenizer, tensors["decoder_input_ids"])
+    return Encoding(tensors, tokens, target_tokens, text, text_pair)
 
 
-def encode_text(loaded: LoadedModel, text: str, *, truncate: bool = False, as_target: bool = False):
-    """Return (text, tensors on the model's device, tokens) of one text; lone surrogates become U+FFFD.
+def encode_input(loaded: LoadedModel, inputs, *, truncate: bool = False, chat: bool = False, prefix: str = ""):
+    """Return (text or None, checked tensors, tokens) of a text, of messages or of tensors, without the decoder's side.
 
-    Raises InputError where there is nothing to encode and TextTooLong, unless `truncate` is set.
+    With `chat` a text is one message of the user; `prefix` is put before a text. Raises InputError where it cannot be run.
     """
-    if loaded.tokenizer is None:
-        raise InputError(
-            f"{loaded.name} came without a tokenizer: give tensors such as {{'input_ids': ids}} instead of text."
-        )
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if not text.strip():
-        raise InputError("There is no text to look at yet. Type or paste a sentence.")
-    found = _tokenize(loaded.tokenizer, text, as_target=as_target)
-    ids = found["input_ids"]
-    limit = loaded.position_limit
-    if limit is not None and len(ids) > limit:
-        cut = _cut_position(loaded.tokenizer, found, limit, text, as_target=as_target)
-        if not truncate:
-            raise TextTooLong(len(ids), limit, cut, text)
-        return encode_text(loaded, text[:cut], truncate=False, as_target=as_target)
-    if not ids:
-        raise InputError("The tokenizer finds no token in this text. Type or paste a sentence.")
-    names = [name for name in loaded.tokenizer.model_input_names if name in found]
-    tensors = {
-        name: torch.tensor([found[name]], device=loaded.device) for name in {"input_ids": 0, **dict.fromkeys(names)}
-    }
-    return text, tensors, _tokens_from_text(loaded.tokenizer, text, found)
-
-
-def _tokenize(tokenizer, text: str, *, as_target: bool):
-    field = {"text_target": text} if as_target else {"text": text}
-    offsets = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
-    return tokenizer(**field, return_special_tokens_mask=True, verbose=False, **offsets)
-
-
-def _cut_position(tokenizer, found, limit: int, text: str, *, as_target: bool) -> int:
-    """Return how many characters of the text fit in `limit` tokens, special tokens included.
-
-    Cuts between tokens, and earlier where the tokens of the shorter text are others and more (a character that is
-    several tokens, a word that is split differently).
-    """
-    cut = _estimated_cut(found, limit, text)
-    while cut > 0:
-        shorter = _tokenize(tokenizer, text[:cut], as_target=as_target)
-        if len(shorter["input_ids"]) <= limit:
-            break
-        cut = min(cut - 1, _estimated_cut(shorter, limit, text[:cut]))
-    return cut
-
-
-def _estimated_cut(found, limit: int, text: str) -> int:
-    special = found["special_tokens_mask"]
-    room = max(0, limit - sum(special))
-    if "offset_mapping" not in found:
-        return max(1, len(text) * room // max(1, len(special) - sum(special)))
-    content = [span for span, is_special in zip(found["offset_mapping"], special, strict=True) if not is_special]
-    return content[room - 1][1] if room else 0
-
-
-def _tokens_from_text(tokenizer, text: str, found) -> tuple[Token, ...]:
-    ids, special = found["input_ids"], [bool(flag) for flag in found["special_tokens_mask"]]
-    if "offset_mapping" not in found:
-        return _tokens_from_ids(tokenizer, torch.tensor([ids]))
-    spans = [tuple(span) for span in found["offset_mapping"]]
-    words = words_from_spans(text, spans, special)
-    pieces = tokenizer.convert_ids_to_tokens(ids)
-    shown = _shown(tokenizer, pieces, special)
-    return tuple(
-        Token(text=text_, piece=piece, id=id_, special=is_special, word=word, span=None if is_special else span)
-        for text_, piece, id_, is_special, word, span in zip(shown, pieces, ids, special, words, spans, strict=True)
+    if isinstance(inputs, str):
+        text = _prefixed(inputs, prefix)
+        text = chat_text(loaded, [{"role": "user", "content": text}]) if chat else text
+        text, tensors, tokens = encode_text(loaded, text, truncate=truncate, as_chat=chat)
+        _check_ids(loaded, tensors)
+        return text, tensors, tokens
+    if prefix:
+        raise InputError("A prefix goes before a text: write it into the messages, or into the ids, yourself.")
+    if is_conversation(inputs):
+        text, tensors, tokens = encode_text(loaded, chat_text(loaded, inputs), truncate=truncate, as_chat=True)
+        _check_ids(loaded, tensors)
+        return text, tensors, tokens
+    if chat:
+        raise InputError("Only a text or messages are a conversation: give [{'role': 'user', 'content': 'text'}].")
+    if isinstance(inputs, Mapping):
+        tensors = _checked(loaded, inputs)
+        return None, tensors, tokens_from_ids(loaded.tokenizer, tensors.get("input_ids"))
+    raise InputError(
+        "Give a text, or a mapping of tensors such as {'input_ids': ids} with a batch of one; two texts as (first, second)."
     )
 
 
-def _tokens_from_ids(tokenizer, ids: torch.Tensor | None) -> tuple[Token, ...]:
-    if ids is None:
-        return ()
-    numbers = ids[0].tolist()
-    if tokenizer is None:
-        return tuple(Token(text=str(number), piece=str(number), id=number) for number in numbers)
-    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(numbers)]
-    special_ids = set(tokenizer.all_special_ids)
-    special = [number in special_ids for number in numbers]
-    shown = _shown(tokenizer, pieces, special)
-    words = words_from_pieces(shown, special)
-    return tuple(
-        Token(text=text, piece=piece, id=number, special=is_special, word=word)
-        for text, piece, number, is_special, word in zip(shown, pieces, numbers, special, words, strict=True)
-    )
+def _is_pair(inputs) -> bool:
+    return isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(text, str) for text in inputs)
 
 
-def _shown(tokenizer, pieces: list[str], special: list[bool]) -> list[str]:
-    byte_level = _is_byte_level(tokenizer)
-    return [display_text(piece, byte_level and not flag) for piece, flag in zip(pieces, special, strict=True)]
-
-
-def _is_byte_level(tokenizer) -> bool:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    return backend is not None and "ByteLevel" in repr(backend.decoder)
+def _prefixed(text: str, prefix: str) -> str:
+    # A prefix alone is no text to look at.
+    return prefix + text if text.strip() else text
 
 
 def _decoder_ids(loaded: LoadedModel, tensors, target: str | None, truncate: bool) -> torch.Tensor:
@@ -193,6 +143,17 @@ def _check_ids(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor]) -> None
                 f"{name} reach from {int(ids.min())} to {int(ids.max())} and the model's vocabulary from 0 to "
                 f"{vocabulary - 1}. Use the model's own tokenizer."
             )
+    types, segments = getattr(loaded.model.config, "type_vocab_size", None), tensors.get("token_type_ids")
+    if (
+        types
+        and segments is not None
+        and segments.numel()
+        and not 0 <= int(segments.min()) <= int(segments.max()) < types
+    ):
+        raise InputError(
+            f"token_type_ids reach from {int(segments.min())} to {int(segments.max())} and the model's from 0 to "
+            f"{types - 1}. Use the model's own tokenizer."
+        )
 
 
 @contextmanager
@@ -207,4 +168,9 @@ def running(loaded: LoadedModel) -> Iterator[None]:
             f"The {loaded.device} device ran out of memory on this input. Use a shorter text, or choose another device."
         ) from error
     except (TypeError, IndexError, ValueError, RuntimeError) as error:
+        if "not implemented for" in str(error):
+            raise InputError(
+                f"{loaded.name} cannot run in {str(loaded.dtype).removeprefix('torch.')} on {loaded.device}: an operation is "
+                f"missing there ({error}). Load it in float32 or bfloat16."
+            ) from error
         raise InputError(f"{loaded.name} cannot run this input: {error}") from error

@@ -25,6 +25,20 @@ class TextTooLong(InputError):
         )
 
 
+class PairTooLong(TextTooLong):
+    """Two texts have more tokens together than the model has positions; `cuts` are the characters of each that fit."""
+
+    def __init__(self, count: int, limit: int, cuts: tuple[int, int], texts: tuple[str, str]):
+        self.cuts = cuts
+        longer = 0 if len(texts[0]) - cuts[0] >= len(texts[1]) - cuts[1] else 1
+        super().__init__(count, limit, cuts[longer], texts[longer])
+        kept = " and ".join(f"{cut} of {len(text)}" for cut, text in zip(cuts, texts, strict=True))
+        self.args = (
+            f"The two texts have {count} tokens together and the model takes {limit}. Shorten them, or cut the longer one: "
+            f"{kept} characters fit.",
+        )
+
+
 class ModelNotFound(HeadscopeError):
     """No such bundled name, hub id or folder, or the hub cannot be reached."""
 
@@ -43,6 +57,10 @@ class NoAttention(HeadscopeError):
 
 class TraceFileError(HeadscopeError):
     """The file is not a trace that this version can read."""
+
+
+class ImportedDataError(HeadscopeError):
+    """The weights or tokens that somebody brings along are not attention that can be shown."""
 
 
 class Cancelled(Exception):

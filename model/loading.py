@@ -1,35 +1,38 @@
 """load_model and wrap: from a name, a folder or a model of one's own to a LoadedModel."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from weakref import WeakKeyDictionary
 
 import torch
-import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from model.devices import check_memory, choose_device, choose_dtype
-from model.errors import HeadscopeError, ModelNotFound, UnsafeModel
-from model.sources import ModelFiles, locate
+from model.errors import HeadscopeError
+from model.reading import Spread, out_of_memory, read_config, read_tokenizer, read_weights
+from model.sources import locate
 
 Progress = Callable[[float, str], None]
 # One lock per model, whoever wraps it: two runs at a time would undo each other's settings.
 _locks: WeakKeyDictionary[PreTrainedModel, threading.RLock] = WeakKeyDictionary()
 _locks_lock = threading.Lock()
-# What a tokenizer is read from; without any of these transformers makes an empty one, which knows no word.
-_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken", "*.codes")
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model ready to record from; `tokenizer` may be None, `position_limit` is in tokens (None: no fixed limit)."""
+    """A model ready to record from; `tokenizer` may be None, `position_limit` is in tokens (None: no fixed limit).
+
+    `warnings` are sentences about weights that look wrong, where `load_model` found any.
+    """
 
     model: PreTrainedModel
     tokenizer: object | None
     name: str
     revision: str
     position_limit: int | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def lock(self) -> threading.RLock:
@@ -39,8 +42,14 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """The device of the model's first parameter."""
-        return next(self.model.parameters()).device
+        """The device that inputs go to: that of the embeddings, also while their weights are offloaded."""
+        embeddings = next((module for module in self.model.modules() if isinstance(module, torch.nn.Embedding)), None)
+        # accelerate keeps an offloaded weight as an empty one, and says in its hook where the module runs.
+        device = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
+        if device is not None:
+            return torch.device(device)
+        weights = self.model.parameters() if embeddings is None else embeddings.parameters()
+        return next(weights).device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -59,7 +68,7 @@ class LoadedModel:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the weights, in bytes."""
+        """Memory of the weights, in bytes, those on disk included."""
         return sum(weight.nbytes for weight in self.model.parameters())
 
 
@@ -69,34 +78,73 @@ def load_model(
     device: str = "auto",
     dtype: str = "auto",
     revision: str | None = None,
+    device_map: str | Mapping[str, int | str] | None = None,
+    max_memory: Mapping[int | str, int | str] | None = None,
+    offload_folder: str | PathLike | None = None,
     progress: Progress | None = None,
 ) -> LoadedModel:
     """Load a bundled model, a local folder or a hub id; safetensors only, and never code from a repository.
 
     `device` is "auto", "cuda", "mps" or "cpu"; `dtype` is "auto" (float32, on CUDA what the checkpoint has), "float32",
-    "bfloat16" or "float16". `progress` is called with the done share and what is being done.
+    "bfloat16" or "float16". `device_map` instead of `device` spreads a model larger than one device over several, the
+    CPU and disk, through accelerate: "auto", or module name -> device; `max_memory` is device -> bytes, as in {0: "20GB",
+    "cpu": "60GB"}. What that writes goes into a temporary folder, inside `offload_folder` where one is given, and goes
+    with the model. `progress` is called with the done share and what is being done, and may raise to cancel.
 
     Raises ModelNotFound, UnsafeModel, ModelTooLarge, or HeadscopeError with one sentence that says what to do.
     """
-    tell = progress or (lambda _share, _doing: None)
-    tell(0.0, "Looking for the model")
+    report = _Rising(progress)
+    report.tell(0.0, "Looking for the model")
     target_device = choose_device(device)
+    spread = _spread(device, device_map, max_memory, offload_folder)
 
     def accept(parameters: int | None) -> None:
-        if parameters is not None:
+        if parameters is not None and spread is None:
             check_memory(name, parameters, target_device, choose_dtype(dtype, target_device))
 
-    files = locate(name, revision=revision, accept=accept, progress=lambda share: tell(0.7 * share, "Downloading"))
-    config = _read_config(files)
+    files = locate(name, revision=revision, accept=accept, progress=report.part("Downloading", 0.0, 0.7))
+    config = read_config(files)
     target_dtype = choose_dtype(dtype, target_device, getattr(config, "dtype", None))
-    check_memory(files.name, files.count_parameters(), target_device, target_dtype)
-    tell(0.75, "Reading weights")
-    model = _read_weights(files, config, target_dtype)
-    tell(0.95, f"Moving to {target_device}")
-    model = model.to(target_device).eval()
-    tokenizer = _read_tokenizer(files)
-    tell(1.0, "Ready")
-    return LoadedModel(model, tokenizer, files.name, files.revision, position_limit(model, tokenizer))
+    parameters = files.count_parameters()
+    if spread is None:
+        check_memory(files.name, parameters, target_device, target_dtype)
+    model, warnings = read_weights(
+        files, config, target_dtype, report.part("Reading weights", report.share, 0.95), spread
+    )
+    if spread is None:
+        report.tell(0.95, f"Moving to {target_device}")
+        try:
+            model = model.to(target_device)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(files.name) from error
+    tokenizer = read_tokenizer(files)
+    report.tell(1.0, "Ready")
+    return LoadedModel(model.eval(), tokenizer, files.name, files.revision, position_limit(model, tokenizer), warnings)
+
+
+class _Rising:
+    """Tells the share of the whole from the shares of its parts; `share` is what was told last."""
+
+    def __init__(self, progress: Progress | None):
+        self.progress, self.share = progress, 0.0
+
+    def tell(self, share: float, doing: str) -> None:
+        self.share = max(self.share, share)
+        if self.progress is not None:
+            self.progress(self.share, doing)
+
+    def part(self, doing: str, first: float, last: float) -> Callable[[float], None]:
+        return lambda share: self.tell(first + (last - first) * share, doing)
+
+
+def _spread(device, device_map, max_memory, offload_folder) -> Spread | None:
+    if device_map is None:
+        if max_memory is not None or offload_folder is not None:
+            raise HeadscopeError('max_memory and offload_folder go with a device_map. Give device_map="auto" too.')
+        return None
+    if device != "auto":
+        raise HeadscopeError("A model goes to one device or is spread by a device_map. Give one of the two.")
+    return Spread(device_map, max_memory, offload_folder)
 
 
 def wrap(model: PreTrainedModel, tokenizer=None, name: str | None = None) -> LoadedModel:
@@ -127,54 +175,3 @@ def _is_encoder_part(model: PreTrainedModel) -> bool:
     """Say whether only the encoder of an encoder-decoder was built (T5EncoderModel and the like)."""
     names = {name for name, _ in model.named_modules()}
     return not any(name.split(".")[-1] == "decoder" for name in names)
-
-
-def _read_config(files: ModelFiles):
-    try:
-        config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
-        # Whatever a broken or hostile config.json makes transformers raise ends here, as one sentence.
-        if "trust_remote_code" in str(error) or "custom code" in str(error):
-            raise UnsafeModel(
-                f"“{files.name}” needs code from its repository, which Headscope never runs. Choose a model that "
-                "transformers supports by itself."
-            ) from error
-        raise ModelNotFound(
-            f"The config.json of “{files.name}” cannot be read by transformers {transformers.__version__}. Check the "
-            "folder, or choose another model."
-        ) from error
-    return config
-
-
-def _read_weights(files: ModelFiles, config, dtype: torch.dtype) -> PreTrainedModel:
-    named = getattr(config, "architectures", None)
-    architecture = named[0] if isinstance(named, list) and named else None
-    kind = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
-    kind = kind if isinstance(kind, type) and issubclass(kind, PreTrainedModel) else AutoModel
-    try:
-        return kind.from_pretrained(
-            files.folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            **({"trust_remote_code": False} if kind is AutoModel else {}),
-        )
-    except Exception as error:
-        # Whatever a broken or hostile folder makes transformers raise ends here, as one sentence.
-        raise ModelNotFound(
-            f"The weights of “{files.name}” could not be read ({type(error).__name__}). Check that the folder is complete, "
-            "or choose another model."
-        ) from error
-
-
-def _read_tokenizer(files: ModelFiles):
-    try:
-        if not any(path for pattern in _TOKENIZER_FILES for path in files.folder.glob(pattern)):
-            raise FileNotFoundError(files.folder)
-        return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
-        raise ModelNotFound(
-            f"“{files.name}” has no tokenizer that transformers can read. Save the tokenizer into the same folder, or "
-            "use wrap(model) and give tensors."
-        ) from error

@@ -8,54 +8,90 @@ import torch
 import transformers
 
 import model as library
-from model.attention_interface import collecting, interceptable, lazy_implementation
+from model.attention_interface import collecting, lazy_implementations
 from model.dense_capture import dense_layers, dense_states
+from model.device_budget import holding, within_budget
+from model.devices import trace_budget
 from model.encoding import Encoding, encode, running
 from model.errors import Cancelled, NoAttention
 from model.layers import AttentionLayer
 from model.loading import LoadedModel
 from model.trace import Provenance, Trace
+from model.unfolding import unfolding
 
 Progress = Callable[[float], None]
+ReadOutput = Callable[[Mapping], None]
 
 
 def record(
     loaded: LoadedModel,
-    inputs: str | Mapping[str, torch.Tensor],
+    inputs: str | tuple | list | Mapping[str, torch.Tensor],
     *,
     target: str | None = None,
     truncate: bool = False,
     progress: Progress | None = None,
+    chat: bool = False,
+    prefix: str = "",
+    device_budget: int | None = None,
 ) -> Trace:
     """Run the model once over a text, or over tensors as the model takes them, and return the Trace of that run.
 
+    Two texts, (first, second), are read together; the tokens say which they are from. A list of messages, or a text with
+    `chat`, goes through the tokenizer's chat template; `prefix` goes before a text ("translate English to German: ").
     `target` is the decoder's text in an encoder-decoder; without it the model writes one itself (greedy, at most 48
     tokens). `truncate` cuts a text that is too long. `progress` is called with the done share after every block; what
-    it raises cancels the run. One run at a time and model: callers in other threads wait.
+    it raises cancels the run. One run at a time and model: callers in other threads wait. Of the trace at most
+    `device_budget` bytes (without it, a quarter of what is free) stay on the model's device; the rest goes to the CPU.
 
     Raises InputError (TextTooLong) for what cannot be run and NoAttention where the model has no map to show.
     """
+    with running_alone(loaded):
+        encoding = encode(loaded, inputs, target=target, truncate=truncate, chat=chat, prefix=prefix)
+        return record_encoding(loaded, encoding, progress, device_budget=device_budget)
+
+
+def record_encoding(
+    loaded: LoadedModel,
+    encoding: Encoding,
+    progress: Progress | None = None,
+    read: ReadOutput | None = None,
+    device_budget: int | None = None,
+) -> Trace:
+    """Run the model once over an Encoding and return the Trace; `read` is given what the model itself returned."""
     rising = None if progress is None else _rising(progress)
-    try:
-        with loaded.lock, _evaluating(loaded.model), torch.no_grad():
-            encoding = encode(loaded, inputs, target=target, truncate=truncate)
-            layers, states = _capture(loaded, encoding, rising)
-    except Cancelled as cancelled:
-        raise cancelled.__cause__ from None
+    with running_alone(loaded):
+        budget = trace_budget(loaded.device) if device_budget is None else device_budget
+        with holding(budget):
+            layers, states = _capture(loaded, encoding, rising, read)
+        # What the model itself returned, or ran outside its blocks, is placed only now.
+        layers, states = within_budget(layers, states, budget)
     if rising is not None:
         rising(1.0)
     return Trace(layers, _tokens_by_side(layers, encoding), states, _provenance(loaded, encoding, layers))
 
 
-def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None):
+@contextmanager
+def running_alone(loaded: LoadedModel) -> Iterator[None]:
+    """Hold the model, without dropout and gradients; what a progress callback raised inside comes out as it was."""
+    try:
+        with loaded.lock, _evaluating(loaded.model), torch.no_grad():
+            yield
+    except Cancelled as cancelled:
+        raise cancelled.__cause__ from None
+
+
+def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None, read: ReadOutput | None = None):
     """Return (attention layers, hidden states): lazily where the family allows, else as the model returns them."""
     layers, states = (), {}
-    if interceptable(loaded.model):
-        with collecting(loaded.model, lazy_implementation(loaded.model), progress) as collector:
-            _forward(loaded, encoding.tensors)
-        layers, states = (_numbered(collector.layers), collector.states()) if collector.exact else ((), {})
+    for implementation in lazy_implementations(loaded.model):
+        with collecting(loaded.model, implementation, progress) as collector:
+            _forward(loaded, encoding.tensors, read)
+        if collector.agrees:
+            layers, states = _numbered(collector.layers), collector.states()
+        if not collector.needs_whole_masks:
+            break
     if not _complete(loaded, layers):
-        layers, states = _dense_capture(loaded, encoding, progress)
+        layers, states = _dense_capture(loaded, encoding, progress, read)
     if not layers:
         raise NoAttention(
             f"{loaded.name} ({loaded.model.config.model_type}) returned no attention weights from every token to every "
@@ -64,9 +100,12 @@ def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None)
     return layers, states
 
 
-def _forward(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], **options):
+def _forward(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], read: ReadOutput | None, **options):
     with running(loaded):
-        return loaded.model(**tensors, **({"use_cache": False} if loaded.caches else {}), **options)
+        output = loaded.model(**tensors, **({"use_cache": False} if loaded.caches else {}), **options)
+    if read is not None:
+        read(output)
+    return output
 
 
 def _rising(progress: Progress) -> Progress:
@@ -102,12 +141,17 @@ def _complete(loaded: LoadedModel, layers) -> bool:
     return bool(stacks) and expected <= stacks
 
 
-def _dense_capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None):
+def _dense_capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None, read: ReadOutput | None):
     """Return (layers, hidden states) from the weights that the model itself returns under eager attention."""
+    if getattr(loaded.model.config, "attention_type", None) == "block_sparse":
+        # In its first run over a short text BigBird puts other attention modules in place of those that are listened to.
+        _forward(loaded, encoding.tensors, None)
     with collecting(loaded.model, "eager", progress) as collector:
-        output = _forward(loaded, encoding.tensors, output_attentions=True, output_hidden_states=True)
+        output = _forward(loaded, encoding.tensors, read, output_attentions=True, output_hidden_states=True)
     alone = "decoder" if loaded.model.can_generate() else "encoder"
-    layers = dense_layers(output, alone, windowed=hasattr(loaded.model.config, "attention_window"))
+    config = loaded.model.config
+    unfold = unfolding(config, encoding.tensors, output)
+    layers = dense_layers(output, alone, hasattr(config, "attention_window"), unfold)
     return layers, dense_states(output, layers, collector.streams.values())
 
 
@@ -134,6 +178,7 @@ def _provenance(loaded: LoadedModel, encoding: Encoding, layers) -> Provenance:
         capture="; ".join(capture[source] for source in sorted(sources)),
         versions=_versions(),
         text=encoding.text,
+        text_pair=encoding.text_pair,
     )
 
 

@@ -77,11 +77,11 @@ def _from_hub(name, revision, accept, progress) -> ModelFiles:
 
     folder = hub.cached_snapshot(name, revision)
     if not _has_weights(folder):
-        files, parameters = hub.listing(name, revision)
-        _check_listing(name, files)
+        listing = hub.listing(name, revision)
+        _check_listing(name, listing.files)
         if accept is not None:
-            accept(parameters)
-        folder = hub.download(name, revision, progress)
+            accept(listing.parameters)
+        folder = hub.download(name, revision, progress, listing.nbytes)
     # The snapshot's folder is named by its commit.
     return ModelFiles(name, folder.name, folder)
 

@@ -11,6 +11,8 @@ _VISIBLE = {"\n": "⏎", "\t": "⇥", "\r": "␍", " ": SPACE_MARK, "\x7f": "␡
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# A run of bytes as display forms write them.
+_BYTES = re.compile("((?:<0x[0-9A-F]{2}>)+)")
 # One character a word where a script writes no spaces; elsewhere a run of word characters, joined by an inner apostrophe.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
 
@@ -20,7 +22,8 @@ class Token:
     """One token of a sequence: what the model sees, and where it stands in the text.
 
     `text` is the display form; `piece` the entry of the vocabulary; `word` counts words from 0 (None: no word, as for
-    special tokens); `span` is the half-open character range in the text where it is known.
+    special tokens); `span` is the half-open character range in the text where it is known; `segment` says which of two
+    texts it is from, 0 or 1 (None: a single text, or a special token), and words and spans are then those of that text.
     """
 
     text: str
@@ -29,6 +32,7 @@ class Token:
     special: bool = False
     word: int | None = None
     span: tuple[int, int] | None = None
+    segment: int | None = None
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -107,19 +111,37 @@ def words_from_spans(text: str, spans: Sequence[tuple[int, int]], special: Seque
 
 
 def words_from_pieces(shown: Sequence[str], special: Sequence[bool]) -> tuple[int | None, ...]:
-    """Return word numbers from the pieces alone: ## continues a word; where spaces are marked, an unmarked piece does."""
+    """Return word numbers from the display forms alone, by the text that they make up; spaces belong to no word.
+
+    Where spaces are marked, an unmarked piece goes on with the word before it; elsewhere only ## does.
+    """
     spaced = any(text.startswith(SPACE_MARK) for text in shown)
-    words: list[int | None] = []
-    word, previous_special = -1, True
+    written, ends = bytearray(), []
     for text, is_special in zip(shown, special, strict=True):
         if is_special:
-            words.append(None)
-        else:
-            continues = text.startswith("##") or (spaced and not text.startswith(SPACE_MARK))
-            word += 0 if continues and not previous_special else 1
-            words.append(word)
-        previous_special = is_special
-    return tuple(words)
+            written += b"\n"
+        elif not spaced and not text.startswith(("##", "<0x")):
+            written += b" "
+        start = len(written)
+        written += b"" if is_special else _written_bytes(text if spaced else text.removeprefix("##"))
+        ends.append((start, len(written)))
+    # Bytes that are no whole character stay one position each.
+    text = written.decode("utf-8", "surrogateescape")
+    places = [place for place, character in enumerate(text) for _ in character.encode("utf-8", "surrogateescape")]
+    spans = [(places[start], places[end - 1] + 1) if start < end else (0, 0) for start, end in ends]
+    return words_from_spans(text, spans, special)
+
+
+def _written_bytes(shown: str) -> bytes:
+    """Return the bytes that a display form stands for; a single bytes token has them in its name."""
+    spaces = str.maketrans({mark: character for character, mark in _VISIBLE.items() if character.isspace()})
+    parts = _BYTES.split(shown.translate(spaces))
+    return b"".join(
+        bytes.fromhex(part.replace("<0x", "").replace(">", ""))
+        if _BYTES.fullmatch(part)
+        else part.encode("utf-8", "replace")
+        for part in parts
+    )
 
 
 def word_groups(tokens: Sequence[Token]) -> list[list[int]]:
@@ -136,10 +158,18 @@ def word_groups(tokens: Sequence[Token]) -> list[list[int]]:
 
 
 def word_text(tokens: Sequence[Token]) -> str:
-    """Return the display form of one word from its tokens, without the marks that join them."""
+    """Return the display form of one word from its tokens, without the marks that join them; whole bytes are decoded."""
     if len(tokens) == 1:
         return tokens[0].text
-    return "".join(token.text.removeprefix("##").removeprefix(SPACE_MARK) for token in tokens) or tokens[0].text
+    joined = "".join(token.text.removeprefix("##").removeprefix(SPACE_MARK) for token in tokens)
+    return _BYTES.sub(_decoded, joined) or tokens[0].text
+
+
+def _decoded(run: re.Match) -> str:
+    try:
+        return visible(bytes.fromhex(run[0].replace("<0x", "").replace(">", "")).decode("utf-8"))
+    except UnicodeDecodeError:
+        return run[0]
 
 
 def position_tokens(count: int) -> tuple[Token, ...]:

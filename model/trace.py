@@ -1,7 +1,7 @@
 """The record of one run of a model: attention layers, hidden states, tokens and where it all came from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -14,7 +14,7 @@ from model.tokens import Token, position_tokens
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a trace came from, so that a picture can be made again."""
+    """Where a trace came from, so that a picture can be made again; `text_pair` is the second of two texts."""
 
     model: str
     revision: str
@@ -24,6 +24,7 @@ class Provenance:
     capture: str
     versions: Mapping[str, str]
     text: str | None = None
+    text_pair: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +127,15 @@ class Trace:
                 f"This trace has hidden states of {_listed(tuple(self.states))}: say which with stack=…."
             )
         return tuple(_read_only(state.float()) for state in self.states[stack])
+
+    def to(self, device: torch.device | str) -> "Trace":
+        """Return this trace with every tensor on a device; tensors that are there already are shared with this one."""
+        from model.device_budget import TensorMover
+
+        mover = TensorMover(device)
+        layers = tuple(mover.layer(layer) for layer in self.layers)
+        states = {side: tuple(map(mover.tensor, stream)) for side, stream in self.states.items()}
+        return replace(self, layers=layers, states=states)
 
     def save(self, path: str | PathLike) -> None:
         """Write the trace to a safetensors file; the metadata hold tokens and provenance. Nothing is pickled.

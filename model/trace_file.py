@@ -101,11 +101,12 @@ def _rebuild(description: dict, tensors: dict[str, torch.Tensor]) -> Trace:
 
 def _token(entry: dict) -> Token:
     span = None if entry["span"] is None else tuple(entry["span"])
-    numbers = [entry["id"], entry["word"], *(span or ())]
+    # Files written before there were pairs of texts name no segment.
+    numbers = [entry["id"], entry["word"], entry.get("segment"), *(span or ())]
     if not (isinstance(entry["text"], str) and isinstance(entry["piece"], str) and isinstance(entry["special"], bool)):
         raise TypeError("the text and piece of a token are strings, and it is special or not")
     if not all(number is None or isinstance(number, int) for number in numbers) or len(span or (0, 0)) != 2:
-        raise TypeError("the id, word and span of a token are whole numbers")
+        raise TypeError("the id, word, segment and span of a token are whole numbers")
     return Token(**{**entry, "span": span})
 
 
@@ -116,9 +117,11 @@ def _state(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _provenance(entry: dict) -> Provenance:
-    texts = [value for name, value in entry.items() if name not in ("versions", "text")] + list(
+    optional = ("text", "text_pair")
+    texts = [value for name, value in entry.items() if name not in ("versions", *optional)] + list(
         entry["versions"].values()
     )
-    if not all(isinstance(text, str) for text in texts) or not isinstance(entry["text"], str | None):
+    given = [entry.get(name) for name in optional]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(text, str | None) for text in given):
         raise TypeError("the provenance is text")
     return Provenance(**entry)

@@ -1,20 +1,33 @@
 """What does each head look at, token by token?"""
 
+import streamlit as st
+
 from app import explanations, panels, sidebar, state, text_panel
 from app.progress import progress_bar
 
 panels.question(explanations.ATTENTION_QUESTION)
-row = text_panel.text_box()
-with panels.guarded():
-    loaded = sidebar.loaded_model(state.selection())
-    if loaded.is_encoder_decoder:
-        text_panel.target_box(row)
-    place = sidebar.facts(loaded)
-with panels.guarded(), progress_bar("Running the model") as tell:
-    # Late, since it takes seconds the first time: question and text stand before it.
-    from app import attention_panel, engine
+if state.chosen_source() == "file":
+    with panels.guarded():
+        from app import attention_panel, trace_upload
 
-    trace = engine.recorded_trace(state.selection(), loaded, tell)
-sidebar.facts(loaded, trace, place)
-text_panel.token_strips(trace, loaded.position_limit)
-attention_panel.attention_panel(trace)
+        run, limit, tokenizer = trace_upload.opened_run(), None, None
+    if run is None:
+        panels.notice(explanations.FILE_MISSING)
+        st.stop()
+else:
+    row = text_panel.text_box()
+    with panels.guarded():
+        loaded = sidebar.loaded_model(state.selection())
+        if loaded.is_encoder_decoder:
+            text_panel.target_box(row)
+        panels.warnings(loaded.warnings)
+        place = sidebar.facts(loaded)
+    with panels.guarded(), progress_bar("Running the model") as tell:
+        # Late, since it takes seconds the first time: question and text stand before it.
+        from app import attention_panel, engine
+
+        run = engine.run(state.selection(), loaded, tell)
+        limit, tokenizer = loaded.position_limit, loaded.tokenizer
+    sidebar.facts(loaded, run.trace, place)
+text_panel.token_strips(run.trace, limit, tokenizer)
+attention_panel.attention_panel(run)

@@ -57,6 +57,17 @@ def test_clicking_a_token_selects_it_everywhere(server, tab):
     tab.wait_for_url(re.compile("token=q7"))
 
 
+def test_arrow_keys_select_rows_of_the_heatmap(server, tab):
+    tab.goto(server)
+    first_picture(tab, "L3 H1")
+    canvas_of(tab, "head_view").focus()
+    tab.keyboard.press("ArrowDown")
+    wait_for_data(tab, "head_view", "selected", "q11")
+    tab.wait_for_function("() => document.querySelector('.token-lists caption b')?.textContent === 'was'")
+    tab.keyboard.press("ArrowUp")
+    wait_for_data(tab, "head_view", "selected", "q10")
+
+
 def test_zoom_and_back(server, tab):
     tab.goto(server)
     first_picture(tab, "L3 H1")

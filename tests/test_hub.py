@@ -1,5 +1,7 @@
 """Models of the hub, with the hub's functions replaced: what is asked, what is downloaded, what is refused; no network."""
 
+import threading
+import time
 from types import SimpleNamespace
 
 import httpx2
@@ -14,12 +16,14 @@ from huggingface_hub.errors import (
 )
 
 from model import devices, hub, load_model, loading
-from model.errors import ModelNotFound, ModelTooLarge, UnsafeModel
+from model.errors import Cancelled, ModelNotFound, ModelTooLarge, UnsafeModel
 from model.sources import needs_download
 from tests.tiny_models import tiny
 from tests.tiny_tokenizers import trained
 
 NAME, COMMIT = "owner/tiny-bert", "5a1f3c"
+# Of each file of a hub model here, in bytes.
+SIZE = 1000
 
 
 def http_error(kind):
@@ -28,19 +32,22 @@ def http_error(kind):
 
 
 class Hub:
-    """Stands for the hub: answers with a local folder, and notes what it was asked."""
+    """Stands for the hub: answers with a local folder, tells of bytes as its client does, and notes what it was asked."""
 
-    def __init__(self, folder, files=("config.json", "model.safetensors"), parameters=7, error=None, cached=None):
-        self.folder, self.files, self.parameters, self.error = folder, files, parameters, error
+    def __init__(
+        self, folder, files=("config.json", "model.safetensors"), parameters=7, error=None, cached=None, size=SIZE
+    ):
+        self.folder, self.files, self.parameters, self.error, self.size = folder, files, parameters, error, size
         self.cached = cached or LocalEntryNotFoundError("not here")
-        self.listed, self.downloads, self.shares = [], [], (0.25, 1.0)
+        self.listed, self.downloads, self.stopped = [], [], threading.Event()
 
-    def model_info(self, name, revision=None, timeout=None):
+    def model_info(self, name, revision=None, timeout=None, files_metadata=False):
+        assert files_metadata
         self.listed.append((name, revision))
         if self.error:
             raise self.error
         return SimpleNamespace(
-            siblings=[SimpleNamespace(rfilename=file) for file in self.files],
+            siblings=[SimpleNamespace(rfilename=file, size=self.size) for file in self.files],
             safetensors=SimpleNamespace(total=self.parameters) if self.parameters else None,
         )
 
@@ -52,17 +59,33 @@ class Hub:
                 raise self.cached
             return str(self.cached)
         self.downloads.append((name, revision))
-        if tqdm_class:
-            with tqdm_class(total=100, desc="files", name="hub") as bar:
-                for share in self.shares:
-                    bar.update(100 * share - bar.n)
+        try:
+            self.transfer(tqdm_class)
+        except Cancelled:
+            self.stopped.set()
+            raise
         return str(self.folder)
+
+    def transfer(self, bar):
+        arriving = bar(total=0, desc="Downloading bytes", unit="B", unit_scale=True)
+        written = bar(total=0, desc="Reconstructing", unit="B", unit_scale=True)
+        with bar(total=len(self.files), desc="Fetching files") as fetched:
+            for _ in self.files:
+                # The total grows as each file begins, so that the bars themselves are full after every file.
+                arriving.total += SIZE
+                written.total += SIZE
+                for _ in range(4):
+                    arriving.update(SIZE // 4)
+                    written.update(SIZE // 4)
+                    time.sleep(0.01)
+                fetched.update()
 
 
 @pytest.fixture
 def hub_of(monkeypatch, tmp_path):
     def build(**options):
         built = Hub(tmp_path / COMMIT, **options)
+        monkeypatch.setattr(hub, "POLL_SECONDS", 0.002)
         monkeypatch.setattr(hub, "HfApi", lambda: built)
         monkeypatch.setattr(hub, "snapshot_download", built.snapshot_download)
         return built
@@ -77,13 +100,26 @@ def snapshot(tmp_path):
     return tmp_path / COMMIT
 
 
-def test_a_download_tells_its_progress_and_keeps_its_commit(hub_of, snapshot):
-    built, told = hub_of(), []
+@pytest.mark.parametrize("size", [SIZE, None])
+def test_a_download_tells_one_share_over_all_files_and_keeps_its_commit(hub_of, snapshot, size):
+    built, told = hub_of(size=size), []
     loaded = load_model(NAME, device="cpu", revision="main", progress=lambda *step: told.append(step))
     assert (loaded.name, loaded.revision) == (NAME, COMMIT)
     assert (built.listed, built.downloads) == ([(NAME, "main")], [(NAME, "main")])
-    assert [share for share, doing in told if doing == "Downloading"] == pytest.approx([0.7 * 0.25, 0.7])
+    shares = [share for share, doing in told if doing == "Downloading"]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(0.7)
+    # Two files of the same size: the first alone is half of it, although its own bars are full by then.
+    assert {round(share / 0.7, 3) for share in shares} > {0.5, 1.0}
+    assert ({round(share / 0.7, 3) for share in shares} <= {0.0, 0.5, 1.0}) == (size is None)
     assert told[-1][0] == 1.0
+
+
+def test_a_download_tells_its_progress_in_the_thread_that_asked(hub_of, snapshot):
+    hub_of()
+    threads = set()
+    load_model(NAME, device="cpu", progress=lambda *_: threads.add(threading.current_thread()))
+    assert threads == {threading.current_thread()}
 
 
 def test_a_model_that_was_downloaded_before_needs_no_network(hub_of, snapshot):
@@ -124,10 +160,23 @@ def test_the_number_of_parameters_is_checked_before_the_download(hub_of, snapsho
     assert built.downloads == []
 
 
+def test_the_size_of_the_files_says_how_many_parameters_there_are_at_least(hub_of, snapshot, monkeypatch):
+    built = hub_of(parameters=None, size=40_000)
+    # 10 000 numbers of four bytes, and a fifth more for what is beside them.
+    monkeypatch.setattr(devices, "free_memory", lambda _device: 47_999)
+    with pytest.raises(ModelTooLarge):
+        load_model(NAME, device="cpu")
+    assert built.downloads == []
+    monkeypatch.setattr(devices, "free_memory", lambda _device: 48_000)
+    with pytest.raises(ModelTooLarge):
+        load_model(NAME, device="cpu")
+    assert built.downloads == [(NAME, None)]
+
+
 def test_a_model_of_unknown_size_is_checked_before_its_weights_are_read(hub_of, snapshot, monkeypatch):
-    built = hub_of(parameters=None)
+    built = hub_of(parameters=None, size=None)
     monkeypatch.setattr(devices, "free_memory", lambda _device: 1000)
-    monkeypatch.setattr(loading, "_read_weights", lambda *_: pytest.fail("the weights were read"))
+    monkeypatch.setattr(loading, "read_weights", lambda *_: pytest.fail("the weights were read"))
     with pytest.raises(ModelTooLarge):
         load_model(NAME, device="cpu")
     assert built.downloads == [(NAME, None)]
@@ -180,15 +229,24 @@ def test_a_download_that_breaks_off_becomes_a_sentence(hub_of, monkeypatch):
     assert built.listed == [(NAME, None)]
 
 
-@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-def test_what_progress_raises_cancels_the_download_and_comes_through(hub_of, kind):
+class Left(BaseException):
+    """As Streamlit's own stop of a run, this is no Exception."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, Left])
+def test_what_progress_raises_cancels_the_download_and_comes_through(hub_of, monkeypatch, kind):
+    built, aborted = hub_of(), []
+    monkeypatch.setattr("huggingface_hub.utils._xet.abort_xet_session", lambda: aborted.append(True))
+
     def stop(share, doing):
-        if doing == "Downloading":
+        if doing == "Downloading" and share > 0:
             raise kind("stop")
 
-    hub_of()
     with pytest.raises(kind, match="stop"):
         load_model(NAME, device="cpu", progress=stop)
+    # The transfer itself ends at its next bytes.
+    assert built.stopped.wait(5)
+    assert aborted == [True]
 
 
 def test_the_files_of_every_family_are_asked_for():

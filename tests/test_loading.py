@@ -2,6 +2,7 @@
 
 import json
 import struct
+from types import SimpleNamespace
 
 import jaxtyping
 import numpy as np
@@ -122,6 +123,14 @@ def test_broken_configs_are_refused(folder, config):
     refusal(ModelNotFound, str(folder))
 
 
+def test_a_config_that_names_the_base_class_changes_no_other_model(folder):
+    before = dict(vars(t.PreTrainedModel))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["PreTrainedModel"]}))
+    assert type(load_model(str(folder), device="cpu").model) is t.BertModel
+    assert dict(vars(t.PreTrainedModel)) == before
+
+
 def test_code_from_the_folder_is_never_run(folder):
     config = {"model_type": "own", "auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"}}
     (folder / "config.json").write_text(json.dumps(config))
@@ -148,7 +157,7 @@ def test_names_that_can_be_no_model_are_refused_without_the_network(name, monkey
 
 def test_a_model_that_would_not_fit_is_refused_before_its_weights_are_read(folder, monkeypatch):
     needed = PARAMETERS * 4 * devices.HEADROOM
-    monkeypatch.setattr(loading, "_read_weights", lambda *_: pytest.fail("the weights were read"))
+    monkeypatch.setattr(loading, "read_weights", lambda *_: pytest.fail("the weights were read"))
     for cls in (t.BertModel, t.AutoModel):
         monkeypatch.setattr(cls, "from_pretrained", lambda *_, **__: pytest.fail("the weights were read"))
     monkeypatch.setattr(devices, "free_memory", lambda _device: int(needed) - 1)
@@ -167,7 +176,7 @@ def test_memory_in_words(monkeypatch):
         devices.check_memory("m", 4_000_000_000, cpu, torch.float32)
     assert str(caught.value) == (
         "“m” has 4.0 billion parameters and needs 19.2 GB on cpu in float32; 12.0 GB are free. "
-        "Choose bfloat16, or free memory."
+        'Choose bfloat16, spread it over devices and disk (load_model with device_map="auto"), or free memory.'
     )
     with pytest.raises(ModelTooLarge, match=r"a model of at most 5\.0 billion parameters"):
         devices.check_memory("m", 7_000_000_000, cpu, torch.bfloat16)
@@ -199,3 +208,52 @@ def test_wrap_takes_only_transformers_models(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(HeadscopeError, match="not a Linear"):
         wrap(torch.nn.Linear(2, 2))
+
+
+def test_budgets_are_shares_of_the_memory(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(devices.psutil, "virtual_memory", lambda: SimpleNamespace(total=16_000, available=8_000))
+    assert (devices.model_budget(cpu), devices.trace_budget(cpu)) == (8_000, 2_000)
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: SimpleNamespace(total_memory=40_000))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (20_000, 40_000))
+    assert (devices.model_budget(cuda), devices.trace_budget(cuda)) == (20_000, 5_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("from_pretrained", MemoryError()),
+        ("from_pretrained", torch.OutOfMemoryError("full")),
+        ("to", torch.OutOfMemoryError("full")),
+    ],
+)
+def test_memory_that_runs_out_becomes_a_sentence(folder, monkeypatch, method, error):
+    def fail(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr(t.BertModel, method, fail)
+    assert "The memory ran out while “tiny-bert” was loaded." in refusal(ModelTooLarge, str(folder))
+
+
+def test_the_app_keeps_as_many_models_as_the_budget_holds(monkeypatch):
+    from app import cache
+
+    monkeypatch.setattr(devices, "available_devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setattr(
+        devices, "model_budget", lambda device: {"cuda": 3 * PARAMETERS, "cpu": 9 * PARAMETERS}[device.type]
+    )
+    cache.models.clear()
+    try:
+        store = cache.models()
+        assert store.max_bytes == 3 * PARAMETERS
+        first = store.get_or_make("first", lambda: SimpleNamespace(nbytes=PARAMETERS))
+        for name in ("second", "third"):
+            store.get_or_make(name, lambda: SimpleNamespace(nbytes=PARAMETERS))
+        assert store.get_or_make("first", lambda: pytest.fail("made again")) is first
+        store.get_or_make("fourth", lambda: SimpleNamespace(nbytes=PARAMETERS))
+        # The second was used longest ago.
+        assert store.get_or_make("first", lambda: pytest.fail("made again")) is first
+        assert store.get_or_make("second", lambda: SimpleNamespace(nbytes=1)).nbytes == 1
+    finally:
+        cache.models.clear()

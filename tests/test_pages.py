@@ -7,6 +7,7 @@ import torch
 from app.navigation import PAGES
 from app.state import DEFAULT_TEXT
 from model.errors import ModelNotFound
+from model.hub import Listing
 from tests.app_session import html_of, messages, notices, open_page, read_html
 from tests.tiny_models import tiny
 
@@ -145,7 +146,7 @@ def test_a_link_asks_before_it_downloads(monkeypatch):
 
 def test_a_hub_model_that_the_user_names_is_fetched_at_once(monkeypatch):
     monkeypatch.setattr("model.hub.cached_snapshot", lambda name, revision: None)
-    monkeypatch.setattr("model.hub.listing", lambda name, revision: (["model.bin"], None))
+    monkeypatch.setattr("model.hub.listing", lambda name, revision: Listing(["model.bin"], None, None))
     session = open_page()
     next(group for group in session.get("button_group") if group.key == "widget_source").set_value("hub").run()
     session.text_input(key="widget_model_hub").set_value("owner/pickled").run()

@@ -130,8 +130,12 @@ def test_words_from_pieces():
     no = [False] * 5
     assert words_from_pieces(["un", "##believ", "##able", "cat", "."], no) == (0, 0, 0, 1, 2)
     assert words_from_pieces(["▁un", "believ", "able", "▁cat", "s"], no) == (0, 0, 0, 1, 1)
-    assert words_from_pieces(["un", "believ", "▁cat", "▁", "s"], no) == (0, 0, 1, 2, 2)
+    assert words_from_pieces(["un", "believ", "▁cat", "▁", "s"], no) == (0, 0, 1, None, 2)
     assert words_from_pieces(["a", "b"], no[:2]) == (0, 1)
+    # Where no space is marked every piece is a word, but the bytes of a character belong together.
+    assert words_from_pieces(["我", "<0xE5>", "<0x96>", "<0x9C>", "。"], no) == (0, 1, 1, 1, 2)
+    assert words_from_pieces(["▁我", "喜", "<0xE6><0xAC>", "<0xA2>", "."], no) == (0, 1, 2, 2, 3)
+    assert words_from_pieces(["▁a", "<0xFF>", "b", "⏎", "c"], no) == (0, 1, 2, None, 3)
     # A special token ends the word before it, even where the next piece would continue it.
     assert words_from_pieces(["[CLS]", "##s", "[SEP]", "##t"], [True, False, True, False]) == (None, 0, None, 1)
 
@@ -153,6 +157,9 @@ def test_word_text():
     assert word_text(tokens(("▁cat", 0))) == "▁cat"
     assert word_text(tokens(("##", 0))) == "##"
     assert word_text(tokens(("▁", 0), ("▁", 0))) == "▁"
+    assert word_text(tokens(("▁<0xE6>", 0), ("<0x88>", 0), ("<0x91>", 0))) == "我"
+    assert word_text(tokens(("<0xE6>", 0), ("<0x88>", 0))) == "<0xE6><0x88>"
+    assert word_text(tokens(("a", 0), ("<0xE2><0x80>", 0), ("<0xAE>", 0))) == "a\\u202e"
 
 
 def test_position_tokens():

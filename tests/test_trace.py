@@ -22,7 +22,21 @@ def gpt2_trace():
 
 
 def test_public_names():
-    public = {"HeadscopeError", "LoadedModel", "Token", "Trace", "__version__", "load_model", "record", "wrap"}
+    public = {
+        "read_npz",
+        "trace_from_arrays",
+        "trace_from_transformers",
+        "trace_from_transformer_lens",
+        "HeadscopeError",
+        "LoadedModel",
+        "Token",
+        "Trace",
+        "__version__",
+        "load_model",
+        "record",
+        "record_generation",
+        "wrap",
+    }
     assert set(library.__all__) == public
     assert all(getattr(library, name) for name in public)
     with pytest.raises(AttributeError, match="analyse"):

@@ -161,11 +161,13 @@ CHANGES = {
     "state": lambda d, t: t.update({"states.decoder.0": torch.ones(11)}),
     "token text": lambda d, t: d["tokens"]["decoder"][0].update(text=5),
     "token word": lambda d, t: d["tokens"]["decoder"][0].update(word="first"),
+    "token segment": lambda d, t: d["tokens"]["decoder"][0].update(segment="first"),
     "token span": lambda d, t: d["tokens"]["decoder"][0].update(span=[1, 2, 3]),
     "token field": lambda d, t: d["tokens"]["decoder"][0].update(html="<b>"),
     "provenance": lambda d, t: d["provenance"].update(model=["a"]),
     "versions": lambda d, t: d["provenance"].update(versions={"torch": 2}),
     "provenance text": lambda d, t: d["provenance"].update(text=5),
+    "provenance text_pair": lambda d, t: d["provenance"].update(text_pair=5),
 }
 
 

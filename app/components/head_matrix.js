@@ -1,8 +1,9 @@
-// The heatmap of one head: rows are queries, columns are keys, NaN is masked. Drag to zoom, double-click to see all.
+// The heatmap of one head: rows are queries, columns are keys, NaN is masked. Drag to zoom, double-click to see all;
+// with the keyboard, up and down select a row, plus and minus zoom, 0 or Escape shows all.
 
 class HeadMatrix {
-  constructor(root, canvas, tooltip, { onSelect, onHover }) {
-    Object.assign(this, { root, canvas, tooltip, onSelect, onHover });
+  constructor(root, canvas, tooltip, { onSelect, onHover, onStep }) {
+    Object.assign(this, { root, canvas, tooltip, onSelect, onHover, onStep });
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.end(event));
@@ -34,7 +35,10 @@ class HeadMatrix {
     const columnText = widest(key_tokens, left, columns);
     const upright = columnText + 6 <= cell;
     const columnLabels = upright ? 24 : Math.min(96, columnText * 0.82 + 16);
-    const square = Math.min((width - rowLabels - (upright ? 4 : 22)) / columns, (height - columnLabels - 34) / rows);
+    // The last label leans out over the right edge.
+    const last = context.measureText(clipped(key_tokens[left + columns - 1], 12)).width;
+    const right = upright ? 4 : Math.min(90, 0.62 * last + 8);
+    const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - 34) / rows);
     return {
       width, height, upright, left: rowLabels, top: columnLabels, across: square * columns, down: square * rows,
       cell: square, size: Math.min(16, Math.max(10, square * 0.7)),
@@ -245,7 +249,10 @@ class HeadMatrix {
 
   press(event) {
     const { top, left, rows, columns } = this.shown;
-    if (event.key === "+" || event.key === "=") this.zoomBy(0.8, top + rows / 2, left + columns / 2);
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      event.preventDefault();
+      this.onStep(event.key === "ArrowUp" ? -1 : 1);
+    } else if (event.key === "+" || event.key === "=") this.zoomBy(0.8, top + rows / 2, left + columns / 2);
     else if (event.key === "-") this.zoomBy(1.25, top + rows / 2, left + columns / 2);
     else if (event.key === "Escape" || event.key === "0") this.zoom(null);
   }

@@ -7,7 +7,7 @@ class HeadView {
   constructor(root) {
     this.root = root;
     this.tooltip = tooltipIn(root);
-    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found) };
+    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found), onStep: (by) => this.step(by) };
     this.matrix = new HeadMatrix(root, root.querySelector(".matrix canvas"), this.tooltip, told);
     this.links = new TokenLinks(root, root.querySelector(".links canvas"), this.tooltip, told);
     this.stop = followPage(root, () => this.draw());
@@ -65,6 +65,13 @@ class HeadView {
     if (JSON.stringify(found) === JSON.stringify(this.hovered) && !this.matrix.drag) return;
     this.hovered = found;
     this.draw();
+  }
+
+  /** Select the next or the previous query row. */
+  step(by) {
+    const current = this.selected[0] === "q" ? Number(this.selected.slice(1)) : by > 0 ? -1 : this.message.query_tokens.length;
+    const row = Math.min(this.message.query_tokens.length - 1, Math.max(0, current + by));
+    if (`q${row}` !== this.selected) this.select(`q${row}`);
   }
 
   select(token) {

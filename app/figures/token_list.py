@@ -35,9 +35,14 @@ def _matching(positions: Sequence[int], others: Sequence[int], index: int) -> in
 
 
 def _column(token: str, verb: str, pairs: Sequence[tuple[str, float]]) -> str:
+    return bar_table(f"<b>{html.escape(token)}</b> {verb}", pairs)
+
+
+def bar_table(caption: str, pairs: Sequence[tuple[str, float]], marked: str | None = None) -> str:
+    """Return an HTML table of (token, share) rows with a bar and three decimals; `caption` is HTML, tokens are text."""
     rows = "".join(
-        f'<tr><td>{html.escape(other)}</td><td class="bar"><i style="width:{100 * min(1.0, weight):.1f}%"></i></td>'
-        f"<td>{weight:.3f}</td></tr>"
-        for other, weight in pairs
+        f"<tr{' class=marked' if token == marked else ''}><td>{html.escape(token)}</td>"
+        f'<td class="bar"><i style="width:{100 * min(1.0, share):.1f}%"></i></td><td>{share:.3f}</td></tr>'
+        for token, share in pairs
     )
-    return f"<table><caption><b>{html.escape(token)}</b> {verb}</caption>{rows}</table>"
+    return f"<table><caption>{caption}</caption>{rows}</table>"
