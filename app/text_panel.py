@@ -54,7 +54,7 @@ def target_box(row) -> None:
 def token_strips(trace, limit: int | None, tokenizer=None) -> None:
     """Show the tokens of each side of the trace, and a button that explains them."""
     sides = trace.tokens if len(trace.tokens) > 1 else {"": next(iter(trace.tokens.values()))}
-    left, right = st.columns([13, 1], vertical_alignment="center")
+    left, right = st.columns([15, 1], gap="small", vertical_alignment="center")
     for side, tokens in sides.items():
         left.html(token_strip(tokens, limit, side))
     if right.button("Tokens", type="tertiary", help=explanations.TOKENS_HELP):

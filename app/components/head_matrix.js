@@ -37,7 +37,7 @@ class HeadMatrix {
     const columnLabels = upright ? 24 : Math.min(96, columnText * 0.82 + 16);
     // The last label leans out over the right edge.
     const last = context.measureText(clipped(key_tokens[left + columns - 1], 12)).width;
-    const right = upright ? 4 : Math.min(90, 0.62 * last + 8);
+    const right = upright ? 4 : Math.min(80, 0.48 * last + 6);
     const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - 34) / rows);
     return {
       width, height, upright, left: rowLabels, top: columnLabels, across: square * columns, down: square * rows,
