@@ -4,7 +4,7 @@ Lazy capture registers one function with transformers' AttentionInterface. It co
 fused kernel, exactly as "sdpa" does, and hands queries, keys, values, masks and biases to the collector of this context.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -178,3 +178,14 @@ def _configs(model: PreTrainedModel) -> list:
                 found[id(nested)] = nested
                 queue.append(nested)
     return [config for config in found.values() if hasattr(config, "_attn_implementation_internal")]
+
+
+@contextmanager
+def listening(modules: Iterable[torch.nn.Module], listen: Callable) -> Iterator[None]:
+    """Call `listen`(module, args, kwargs, output) after every call of these modules; what it returns is their output."""
+    hooks = [module.register_forward_hook(listen, with_kwargs=True) for module in modules]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

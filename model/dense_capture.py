@@ -30,17 +30,23 @@ def dense_layers(
         for index, weights in enumerate(output.get(field) or ()):
             unfolded = None if unfold is None else unfold(field, index, weights)
             if unfolded is not None:
-                layers.append(DenseLayer("encoder", index, f"{field}.{index}", *_detached(unfolded)))
+                dense, mask = _detached(unfolded)
+                side = _side(dense[None], stack, alone, _is_causal(dense[None]))
+                layers.append(DenseLayer(side, index, f"{field}.{index}", dense, mask))
             elif windowed and field in ("attentions", "encoder_attentions"):
                 continue
             elif isinstance(weights, torch.Tensor) and weights.ndim == 4 and _is_whole(weights, stack, layers):
                 causal = _is_causal(weights)
-                side = stack or ("decoder" if causal else "encoder" if weights.shape[-1] > 1 else alone)
+                side = _side(weights, stack, alone, causal)
                 mask = _causal_mask(weights, layers) if causal else None
                 # Some return the mean over the heads, repeated for each (WavLM): there is one map to show.
                 heads = weights[:, :1] if weights.stride(1) == 0 else weights
                 layers.append(DenseLayer(side, index, f"{field}.{index}", dense=heads.detach()[0], mask=mask))
     return tuple(layers)
+
+
+def _side(weights: torch.Tensor, stack: str | None, alone: str, causal: bool) -> str:
+    return stack or ("decoder" if causal else "encoder" if weights.shape[-1] > 1 else alone)
 
 
 def _detached(unfolded: Map) -> tuple[torch.Tensor, torch.Tensor]:

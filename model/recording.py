@@ -16,6 +16,7 @@ from model.encoding import Encoding, encode, running
 from model.errors import Cancelled, NoAttention
 from model.layers import AttentionLayer
 from model.loading import LoadedModel
+from model.reformer import reformer_maps
 from model.trace import Provenance, Trace
 from model.unfolding import unfolding
 
@@ -146,11 +147,11 @@ def _dense_capture(loaded: LoadedModel, encoding: Encoding, progress: Progress |
     if getattr(loaded.model.config, "attention_type", None) == "block_sparse":
         # In its first run over a short text BigBird puts other attention modules in place of those that are listened to.
         _forward(loaded, encoding.tensors, None)
-    with collecting(loaded.model, "eager", progress) as collector:
+    with collecting(loaded.model, "eager", progress) as collector, reformer_maps(loaded.model) as maps:
         output = _forward(loaded, encoding.tensors, read, output_attentions=True, output_hidden_states=True)
     alone = "decoder" if loaded.model.can_generate() else "encoder"
     config = loaded.model.config
-    unfold = unfolding(config, encoding.tensors, output)
+    unfold = unfolding(config, encoding.tensors, output, maps)
     layers = dense_layers(output, alone, hasattr(config, "attention_window"), unfold)
     return layers, dense_states(output, layers, collector.streams.values())
 

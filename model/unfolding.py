@@ -5,7 +5,7 @@ weight zero. Rows sum to less than one where a query also attends to something t
 summaries of LongT5, the learned global tokens of PEGASUS-X.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -13,8 +13,13 @@ Map = tuple[torch.Tensor, torch.Tensor]
 Unfold = Callable[[str, int, object], Map | None]
 
 
-def unfolding(config, tensors: Mapping[str, torch.Tensor], output: Mapping) -> Unfold:
-    """Return the function that unfolds what this model returned for (field, layer index), or gives None where it cannot."""
+def unfolding(
+    config, tensors: Mapping[str, torch.Tensor], output: Mapping, maps: Sequence[torch.Tensor] = ()
+) -> Unfold:
+    """Return the function that unfolds what this model returned for (field, layer index), or gives None where it cannot.
+
+    `maps` are the weights [head, query, key] of a model whose chunks were put together while it ran (Reformer).
+    """
     ids = tensors.get("input_ids", tensors.get("inputs_embeds"))
     tokens = 0 if ids is None else ids.shape[1]
     given = tensors.get("attention_mask")
@@ -24,6 +29,8 @@ def unfolding(config, tensors: Mapping[str, torch.Tensor], output: Mapping) -> U
     def unfold(field: str, index: int, weights) -> Map | None:
         if field not in ("attentions", "encoder_attentions") or tokens == 0 or len(of_tokens) != tokens:
             return None
+        if maps:
+            return unfold_padded(maps[index], of_tokens.to(maps[index].device))
         if isinstance(weights, Mapping):
             return _staggered(config, index, weights.get("local"), of_tokens)
         if not isinstance(weights, torch.Tensor) or weights.shape[0] != 1:
@@ -115,6 +122,14 @@ def unfold_sparse(weights: torch.Tensor, keys: torch.Tensor, block: int, random_
         # Attended to in full: an ordinary map.
         return None
     weights[:, block:-block, :block] *= 1 + random_blocks
+    weights = weights[:, :tokens, :tokens]
+    mask = (weights != 0) & keys & keys[:, None]
+    return weights * mask, mask
+
+
+def unfold_padded(weights: torch.Tensor, keys: torch.Tensor) -> Map:
+    """Return the map of weights [head, query, key] that are zero where nothing is looked at, without padding to chunks."""
+    tokens = len(keys)
     weights = weights[:, :tokens, :tokens]
     mask = (weights != 0) & keys & keys[:, None]
     return weights * mask, mask

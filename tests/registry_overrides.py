@@ -155,7 +155,6 @@ NO_MAP = {
     **dict.fromkeys(("swin", "swinv2", "donut-swin", "maskformer-swin", "sam_vision_model", "sam_hq_vision_model",
     "rf_detr_dinov2", "timesformer"), _WINDOWS),
     "data2vec-vision": "its module for fused attention is chosen when it is built, and returns no weights",
-    "reformer": "attends inside chunks of sorted hashes, whose order it does not return",
     "flava": "a text and an image model side by side: their weights are in outputs of their own",
     "fnet": "mixes tokens by a Fourier transform: there are no weights",
     "yoso": "samples attention by hashing: there are no weights",
