@@ -35,11 +35,12 @@ def _provenance(loaded: LoadedModel, encoding: Encoding, layers) -> Provenance:
         dtype=str(loaded.dtype).removeprefix("torch."),
         device=str(loaded.device),
         capture="; ".join(capture[source] for source in sorted(sources)),
-        versions=_versions(),
+        versions=versions(),
         text=encoding.text,
         text_pair=encoding.text_pair,
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
     return {"headscope": library.__version__, "torch": torch.__version__, "transformers": transformers.__version__}
