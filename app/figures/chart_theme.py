@@ -7,6 +7,8 @@ from app.figures.theme import TEXT_FONT, Theme
 
 NUMBER_SIZE = 16
 _TITLE_SIZE = 18
+# Streamlit fits a chart into its place and adds to each side, so each must be named, with room for numbers on the right.
+_PADDING = dict(left=18, top=18, right=72, bottom=18)
 
 
 def dressed(chart, theme: Theme, description: str, **size):
@@ -17,7 +19,7 @@ def dressed(chart, theme: Theme, description: str, **size):
         titlePadding=14, labelFlush=False,
     )  # fmt: skip
     return (
-        chart.properties(description=description, background=theme.background, padding=18, **size)
+        chart.properties(description=description, background=theme.background, padding=_PADDING, **size)
         .configure(font=TEXT_FONT)
         .configure_axis(**axis)
         .configure_view(stroke=None)

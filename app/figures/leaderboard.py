@@ -11,10 +11,11 @@ from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
 from app.figures.label_places import label_places
 from app.figures.theme import TOKEN_FONT, Theme, hexadecimal
 
-WIDTH, ROW = 720, 26
+WIDTH, ROW = 560, 26
 NAMED_GAPS = 6
-_GAP_SIDE, _LINE = 560, 22
+_GAP_SIDE, _LINE = 620, 22
 _SHARES = [0, 0.25, 0.5, 0.75, 1]
+_WRITTEN = alt.Text("accuracy:Q", format=".3f")
 
 
 def accuracy_chart(
@@ -42,13 +43,13 @@ def accuracy_chart(
     tips = [alt.Tooltip("name:N", title="head"), *_accuracy_tips()]
     base = alt.Chart(frame)
     layers = [
-        *_baseline_rules(baselines, ROW * len(frame), theme),
+        *_baseline_rules(baselines, theme),
         base.mark_rule(strokeWidth=3, opacity=0.55).encode(
             x=_share("low", "accuracy"), x2="high:Q", y=rows, color=colour, tooltip=tips
         ),
         base.mark_circle(size=130, opacity=1).encode(x=_share("accuracy"), y=rows, color=colour, tooltip=tips),
-        base.mark_text(font=TOKEN_FONT, fontSize=NUMBER_SIZE, align="left").encode(
-            x=alt.value(WIDTH + 14), y=rows, text="written:N", color=colour
+        base.mark_text(font=TOKEN_FONT, fontSize=NUMBER_SIZE, align="left", dx=14).encode(
+            x=alt.value("width"), y=rows, text=_WRITTEN, color=colour
         ),
     ]
     named = frame[frame["chosen"]]
@@ -67,19 +68,19 @@ def _share(column: str, title: str | None = None) -> alt.X:
 
 
 def _worded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with the accuracy as it is written beside the plot, and the interval in words."""
+    """Return the frame with the interval in words."""
     interval = [
         f"{low:.4f} to {high:.4f}" if low == low and high == high else "none"
         for low, high in zip(frame["low"], frame["high"], strict=True)
     ]
-    return frame.assign(written=frame["accuracy"].map("{:.3f}".format), interval=interval)
+    return frame.assign(interval=interval)
 
 
 def _accuracy_tips() -> list[alt.Tooltip]:
     return [alt.Tooltip("accuracy:Q", title="accuracy", format=".4f"), alt.Tooltip("interval:N", title="95% interval")]
 
 
-def _baseline_rules(baselines: Mapping[str, float], height: float, theme: Theme) -> list[alt.Chart]:
+def _baseline_rules(baselines: Mapping[str, float], theme: Theme) -> list[alt.Chart]:
     """Return a rule for every baseline; its name stands above the plot, one line each so that near ones do not collide."""
     rules = []
     # Each name ends left of its rule, the leftmost rule's the lowest, so that no rule crosses a name.
@@ -89,7 +90,7 @@ def _baseline_rules(baselines: Mapping[str, float], height: float, theme: Theme)
         tips = [alt.Tooltip("label:N", title="baseline")]
         rules.append(
             data.mark_rule(color=theme.quiet, strokeWidth=2, strokeDash=[6, 4]).encode(
-                x=_share("value", "accuracy"), y=alt.value(top + 8), y2=alt.value(height), tooltip=tips
+                x=_share("value", "accuracy"), y=alt.value(top + 8), y2=alt.value("height"), tooltip=tips
             )
         )
         rules.append(
@@ -101,7 +102,7 @@ def _baseline_rules(baselines: Mapping[str, float], height: float, theme: Theme)
 
 
 def _chosen_note(named: pd.DataFrame, rows: alt.Y, theme: Theme) -> list[alt.Chart]:
-    left = float(named["high"].iloc[0]) > 0.78  # no room at the right
+    left = float(named["high"].iloc[0]) > 0.6  # the words would reach the numbers
     x = _share("low" if left else "high", "accuracy")
     look = dict(fontSize=NUMBER_SIZE, fontWeight="bold", align="right" if left else "left", dx=-12 if left else 12)
     note, base = alt.value("held-out choice"), alt.Chart(named)
@@ -221,11 +222,11 @@ def _group_panel(group: str, rows: pd.DataFrame, encoded: dict, title: str) -> a
         yOffset=encoded["yOffset"], color=encoded["color"],
     )  # fmt: skip
     known = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
-    numbers = base.mark_text(font=TOKEN_FONT, fontSize=NUMBER_SIZE, align="left", baseline="middle")
+    numbers = base.mark_text(font=TOKEN_FONT, fontSize=NUMBER_SIZE, align="left", baseline="middle", dx=14)
     return alt.layer(
         known.mark_rule(strokeWidth=2.5).encode(x=_share("low", title), x2="high:Q", tooltip=tips),
         base.mark_point(filled=True, size=150, opacity=1).encode(
             x=_share("accuracy", title), shape=encoded["shape"], tooltip=tips
         ),
-        numbers.encode(x=alt.value(WIDTH + 14), text="written:N"),
+        numbers.encode(x=alt.value("width"), text=_WRITTEN),
     ).properties(title=group, width=WIDTH, height=len(values) * 22 * (count + 1.2))

@@ -5,31 +5,35 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from app.figures.svg import NAMESPACE, add, add_text, document, number, serialize
-from app.figures.text_lines import fitted
+from app.figures.text_lines import fitted, prose_paragraphs
 from app.figures.theme import Theme
 from model.errors import HeadscopeError
 
 WIDTH, HEIGHT = 1920.0, 1080.0
 _SIDE, _TOP, _FOOT, _GAP = 96.0, 76.0, 1034.0, 28.0
 _SIZES, _ALONE_SIZES, _NOTE_SIZES = (64, 58, 52, 46, 42, 38, 34, 30), (96, 84, 72, 64, 56, 50, 44), (30, 26)
+_BODY_SIZES = (46, 42, 38, 34, 30, 26, 22, 18)
 _SPACING, _CAPTION_HEIGHT, _ALONE_HEIGHT, _NOTE_HEIGHT = 1.22, 300.0, 760.0, 80.0
 _LEFT_OUT = {f"{{{NAMESPACE}}}{tag}" for tag in ("metadata", "script", "foreignObject")}
 
 
 def slide(
     pictures: Sequence[str], *, caption: str, title: str, number: int, count: int, theme: Theme, note: str = "",
-    provenance: Mapping | None = None,
+    body: str = "", provenance: Mapping | None = None,
 ) -> str:  # fmt: skip
-    """Return a page of 1920 x 1080 as SVG; `pictures` are SVGs of figures, scaled alike to fit, or none for words alone.
+    """Return a page of 1920 x 1080 as SVG; `pictures` are SVGs of figures, scaled alike to fit, or none for words alone: the
+    caption in the middle of the page, or above the paragraphs of `body`.
 
     The pictures stand beside or under each other, whichever lets them be larger. The caption shrinks until it fits. `number`
     counts from 1 to `count`. Raises HeadscopeError where a picture is no SVG.
     """
-    described = " ".join(part for part in (f"Page {number} of {count}.", caption, note) if part)
+    described = " ".join(part for part in (f"Page {number} of {count}.", caption, body, note) if part)
     root = document(WIDTH, HEIGHT, theme, f"{title} {number}/{count}", described, provenance or {})
-    top = _caption(root, caption, not pictures, theme)
+    top = _caption(root, caption, not pictures and not body.strip(), theme)
     bottom = _note(root, note, theme)
-    if pictures:
+    if body.strip():
+        _body(root, body, top + 60, bottom - 24, theme)
+    elif pictures:
         _arrange(root, [_figure(picture) for picture in pictures], top + 34, bottom - 24)
     _footer(root, title, number, count, theme)
     return serialize(root)
@@ -56,6 +60,12 @@ def _note(root, note: str, theme: Theme) -> float:
     for index, line in enumerate(lines):
         add_text(root, _SIDE, top + (index + 0.5) * size * 1.3, line, size=size, fill=theme.quiet)
     return top
+
+
+def _body(root, body: str, top: float, bottom: float, theme: Theme) -> None:
+    size, lines = fitted(body, _BODY_SIZES, WIDTH - 2 * _SIDE, bottom - top, 1.4, broken=prose_paragraphs)
+    for index, line in enumerate(lines):
+        add_text(root, _SIDE, top + (index + 0.5) * size * 1.4, line, size=size, fill=theme.text)
 
 
 def _footer(root, title: str, number: int, count: int, theme: Theme) -> None:

@@ -1,6 +1,6 @@
 """Prose in lines that fit: the width of a text set in the app's text font, and where to break it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from model.tokens import visible
 
@@ -31,13 +31,20 @@ def prose_lines(text: str, width: float) -> list[str]:
     return lines
 
 
+def prose_paragraphs(text: str, width: float) -> list[str]:
+    """Return the lines of several paragraphs, with an empty line where a new one begins."""
+    paragraphs = [prose_lines(part, width) for part in text.splitlines() if part.strip()]
+    return [line for part in paragraphs for line in ("", *part)][1:]
+
+
 def fitted(
-    text: str, sizes: Sequence[float], width: float, height: float, spacing: float, *, bold: bool = False
-) -> tuple[float, list[str]]:
+    text: str, sizes: Sequence[float], width: float, height: float, spacing: float, *, bold: bool = False,
+    broken: Callable[[str, float], list[str]] = prose_lines,
+) -> tuple[float, list[str]]:  # fmt: skip
     """Return the first of the font sizes at which `text` fits a box, and its lines; at the last size the rest is cut off."""
     width = width / BOLD if bold else width
     for size in sizes:
-        lines = prose_lines(text, width / size)
+        lines = broken(text, width / size)
         if len(lines) * size * spacing <= height:
             return size, lines
     kept = lines[: max(1, int(height / (size * spacing)))]
