@@ -1,10 +1,10 @@
 """What a person does in the browser tests: find a canvas, point at a head or a cell, wait for a picture."""
 
-# The canvases stand in shadow roots; the first canvas of a component's root is its main one.
+# The components stand in shadow roots; the first canvas of a component's root is its main one.
 FIND = """(name) => {
   const search = (root) => {
     for (const element of root.querySelectorAll("*")) {
-      if (element.matches(name === "head_grid" ? ".headscope:has(.line)" : ".headscope:has(.matrix)")) return element;
+      if (element.matches(`.headscope.${name.replaceAll("_", "-")}`)) return element;
       const inside = element.shadowRoot && search(element.shadowRoot);
       if (inside) return inside;
     }
@@ -30,6 +30,11 @@ def first_picture(page, title: str) -> None:
     wait_for_data(page, "head_grid", "selected", title)
     page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=WAIT_MILLISECONDS)
     page.wait_for_timeout(400)
+
+
+def read_data(page, component: str, name: str) -> str:
+    """Return what a component says of itself."""
+    return page.evaluate(f"([component, name]) => ({FIND})(component)?.dataset[name]", [component, name])
 
 
 def canvas_of(page, component: str):

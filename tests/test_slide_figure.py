@@ -177,3 +177,11 @@ def test_two_pictures_share_the_page_and_one_scale_without_overlap():
         assert float(first.get(apart)) + float(first.get(side)) < float(second.get(apart))
         assert first.get("width") == second.get("width")
         assert float(second.get(apart)) + float(second.get(side)) <= (1080 if apart == "y" else 1920)
+
+
+def test_paragraphs_stand_large_under_their_caption_and_all_of_them_fit():
+    body = "\n\n".join(f"Paragraph {number} " + "of words that go on and on " * 6 for number in range(6))
+    page = read_svg(slide([], caption="Heading", body=body, title="t", number=1, count=1, theme=LIGHT))
+    shown = " ".join(text or "" for text in texts(page))
+    assert all(f"Paragraph {number}" in shown for number in range(6))
+    assert "…" not in shown
