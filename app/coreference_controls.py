@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import explanations, state
-from app.coreference_reading import MarkedText, format_groups
+from app.marked_text import MarkedText, format_groups
 from app.selection import DIRECTIONS, HEAD_CHOICES, UNREAD, VIEWS
 from model.minimal_pairs import MINIMAL_PAIRS
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from app import coreference_pictures as pictures
 from app import export, exporting, state
+from app.coreference_comparison import Comparison
 from app.coreference_reading import Reading
 from app.exporting import Files, Makers, picture_makers
 from app.figures.theme import Theme
@@ -13,15 +14,16 @@ from app.standalone import standalone_html
 _SETTINGS = ("choice", "direction", "head_word", "hide_special")
 
 
-def export_popover(runs: list, readings: list[Reading], chosen: pictures.ChosenHeads) -> None:
+def export_popover(compared: Comparison) -> None:
     """Draw the export of the arcs of each sentence and of their margins."""
     named = {"arcs": "Arcs", "margins": "Margins"}
-    if len(readings) == 2:
+    if len(compared.readings) == 2:
         named = {"arcs": "Arcs", "arcs 2": "Second arcs", "margins": "Margins", "margins 2": "Second margins"}
 
     def files(picture: str, theme: Theme) -> Files:
         place = int(picture.endswith("2"))
-        kind, trace, reading = picture.removesuffix(" 2"), runs[place].trace, readings[place]
+        kind, chosen = picture.removesuffix(" 2"), compared.chosen
+        trace, reading = compared.traces[place], compared.readings[place]
         makers = (arcs_makers if kind == "arcs" else margins_makers)(trace, reading, chosen, theme)
         return Files(makers, (trace.provenance.model, "coreference", chosen.title, picture))
 

@@ -1,22 +1,25 @@
 """A sentence with arcs, the margins of all heads, the ranking and the open head, in a fragment of its own."""
 
 import html
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 
-from app import coreference_controls, coreference_exports, engine, explanations, state, talk_controls
+from app import coreference_controls, coreference_exports, explanations, state, talk_controls
 from app import coreference_pictures as pictures
 from app.attention_pictures import same_sequence
 from app.components.canvases import canvas
 from app.components.messages import head_view_message
-from app.coreference_reading import Reading, marked_text, other_text, read_coreference, toggled
+from app.coreference_comparison import Comparison, compare
+from app.coreference_reading import Reading, change_between
 from app.figures.head_table import HeadRow, head_table
 from app.held_out import PairScores, pair_of
+from app.marked_text import MarkedText, marked_text, toggled
 from app.panels import guarded, notice
 from app.progress import progress_bar
 from app.selection import Selection
-from model.analysis.coreference import pair_change, ranked_heads, word_pair_chance
+from model.analysis.coreference import ranked_heads, word_pair_chance
 from model.analysis.views import attention_view
 from model.loading import LoadedModel
 
@@ -27,55 +30,57 @@ LISTED = 8
 def coreference_panel(loaded: LoadedModel) -> None:
     """Draw controls, arcs, margins, ranking and the open head; reruns by itself when something in it is clicked."""
     with guarded():
-        marked = marked_text(state.selection())
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            coreference_controls.word_controls(marked)
-            coreference_controls.head_controls()
-            exports = st.container(width="content", horizontal=True, gap="small")
-        selection, marked = state.selection(), marked_text(state.selection())
+        exports = _controls(marked_text(state.selection()))
+        # The controls may have put a selection right that does not fit the text.
+        selection = state.selection()
+        marked = marked_text(selection)
         if not marked.complete:
-            canvas("sentence_arcs", pictures.bare_message(marked), key="arcs_0", on_pick=state.on_pick("arcs_0", _pick))
+            _arcs(pictures.bare_message(marked), 0)
             notice(explanations.INCOMPLETE)
             state.publish()
             return
         with progress_bar("Running the model") as tell:
-            scores = engine.known_pair_scores(selection, loaded, tell)
-            runs = [engine.sentence_run(selection, selection.text, loaded, tell)]
-            marks = [marked]
-            if selection.other:
-                marks.append(other_text(marked, selection.other))
-                runs.append(engine.sentence_run(selection, selection.other, loaded, tell))
+            compared = compare(selection, marked, loaded, tell, pair=True)
     with guarded():
-        stack = selection.stack if selection.stack in runs[0].trace.stacks else runs[0].trace.stacks[0]
-        readings = [read_coreference(run.trace, one, selection, stack) for run, one in zip(runs, marks, strict=True)]
-        # One choice for both sentences: what was chosen on the first must hold on the second.
-        chosen = pictures.chosen_heads(selection, readings[0], scores)
-        st.html(_heading(readings, chosen, selection, scores))
-        for place, reading in enumerate(readings):
-            message = pictures.arcs_message(reading, chosen, selection, pickable=place == 0)
-            canvas(
-                "sentence_arcs",
-                message,
-                key=f"arcs_{place}",
-                on_pick=state.on_pick("arcs_0", _pick) if not place else None,
+        _show(compared, selection)
+        with exports:
+            coreference_exports.export_popover(compared)
+            talk_controls.add_to_talk(
+                "coreference", ("arcs", "pair", "margins") if selection.other else ("arcs", "margins")
             )
-        if len(readings) == 2:
-            _grids(readings, chosen.heads[0])
-        left, right = st.columns([0.44, 0.56], gap="medium")
-        with left:
-            if len(readings) == 1:
-                _grids(readings, chosen.heads[0])
-            st.html(_ranking(readings[0], chosen, scores))
-            st.html(f'<p class="hint">{html.escape(_luck(runs[0].trace, readings[0], selection, stack))}</p>')
-            st.markdown(explanations.NOT_EXPLANATION)
-        with right:
-            _open_head(runs[0].trace, readings[0], chosen.heads[0], selection, stack)
-    with exports:
-        coreference_exports.export_popover(runs, readings, chosen)
-        talk_controls.add_to_talk(
-            "coreference", ("arcs", "pair", "margins") if selection.other else ("arcs", "margins")
-        )
     state.publish()
+
+
+def _controls(marked: MarkedText):
+    """Draw the row of controls and return the place for the exports at its end."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        coreference_controls.word_controls(marked)
+        coreference_controls.head_controls()
+        return st.container(width="content", horizontal=True, gap="small")
+
+
+def _show(compared: Comparison, selection: Selection) -> None:
+    """Draw the arcs, the margins, the ranking and the open head."""
+    readings, chosen, trace = compared.readings, compared.chosen, compared.traces[0]
+    st.html(_heading(compared, selection))
+    for place, reading in enumerate(readings):
+        _arcs(pictures.arcs_message(reading, chosen, selection, pickable=place == 0), place)
+    if len(readings) == 2:
+        _grids(readings, chosen.heads[0])
+    left, right = st.columns([0.44, 0.56], gap="medium")
+    with left:
+        if len(readings) == 1:
+            _grids(readings, chosen.heads[0])
+        st.html(_ranking(readings[0], chosen, compared.scores))
+        st.html(f'<p class="hint">{html.escape(_luck(trace, readings[0], selection, compared.stack))}</p>')
+        st.markdown(explanations.NOT_EXPLANATION)
+    with right:
+        _open_head(trace, readings[0], chosen.heads[0], selection, compared.stack)
+
+
+def _arcs(message: bytes, place: int) -> None:
+    """Draw a sentence with its arcs; only in the first one are words picked."""
+    canvas("sentence_arcs", message, key=f"arcs_{place}", on_pick=None if place else state.on_pick("arcs_0", _pick))
 
 
 def _pick(picked) -> None:
@@ -88,40 +93,31 @@ def _open(picked) -> None:
     state.change(layer=int(picked[0]), head=int(picked[1]), choice="one head")
 
 
-def _heading(
-    readings: list[Reading], chosen: pictures.ChosenHeads, selection: Selection, scores: PairScores | None
-) -> str:
+def _heading(compared: Comparison, selection: Selection) -> str:
     badges = []
-    if len(readings) == 2 and np.allclose(readings[0].scores, readings[1].scores, equal_nan=True, atol=1e-6):
+    if compared.unmoved:
         badges.append("this model reads left to right: the mention does not see the word that changes after it")
     if selection.hide_special:
         badges.append("special tokens hidden, rows renormalised")
-    if selection.choice in ("held out", "mean of best") and scores is None:
+    if selection.choice in ("held out", "mean of best") and compared.scores is None:
         badges.append("this model cannot read the other pairs, so the choice is made on this sentence")
     shown = "".join(f'<span class="badge">{html.escape(badge)}</span>' for badge in badges)
     name = explanations.DIRECTION_NAMES[selection.direction].lower()
-    return f'<div class="heading"><b>{html.escape(chosen.title)}</b><span>{html.escape(name)}</span>{shown}</div>'
+    return (
+        f'<div class="heading"><b>{html.escape(compared.chosen.title)}</b><span>{html.escape(name)}</span>{shown}</div>'
+    )
 
 
-def _grids(readings: list[Reading], head: tuple[int, int]) -> None:
+def _grids(readings: Sequence[Reading], head: tuple[int, int]) -> None:
     """Draw the margins of every head: of each sentence, and how far they move between the two."""
     values = [(pictures.margin_label(reading.marked), reading.margins) for reading in readings]
     if len(readings) == 2:
-        values.append(("change between the two", change_of(readings)))
+        values.append(("change between the two", change_between(*readings)))
     limit = pictures.scale_limit(*(grid for _, grid in values))
     for place, (column, (label, grid)) in enumerate(zip(st.columns(len(values)), values, strict=True)):
         with column:
             message = pictures.margins_message(grid, readings[0], label, head, limit)
             canvas("score_grid", message, key=f"margins_{place}", on_pick=state.on_pick(f"margins_{place}", _open))
-
-
-def change_of(readings: list[Reading]) -> np.ndarray:
-    """Return how far every head's preference moves between the two sentences, towards the right candidate of the first."""
-    marked = readings[0].marked
-    other = next(place for place in range(len(marked.candidates)) if place != marked.answer)
-    if readings[1].marked.answer != marked.answer:
-        other = readings[1].marked.answer
-    return pair_change(readings[0].scores, readings[1].scores, marked.answer, other)
 
 
 def _ranking(reading: Reading, chosen: pictures.ChosenHeads, scores: PairScores | None) -> str:

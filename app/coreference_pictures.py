@@ -7,11 +7,12 @@ import numpy as np
 
 from app import explanations
 from app.components.coreference_messages import score_grid_message, sentence_arcs_message
-from app.coreference_reading import MarkedText, Reading, arcs, best_heads, word_weights
+from app.coreference_reading import Reading, arcs, best_heads, word_weights
 from app.figures.score_grid import score_grid
 from app.figures.sentence_arcs import sentence_arcs
 from app.figures.theme import Theme
 from app.held_out import PairScores, pair_of
+from app.marked_text import MarkedText
 from app.selection import Selection
 
 Heads = list[tuple[int, int]]

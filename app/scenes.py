@@ -10,12 +10,13 @@ from app import engine, export
 from app.attention_pictures import fitted, head_message, head_title, selected_view
 from app.components.messages import head_grid_message
 from app.components.talk_messages import Part, token_row_message
-from app.coreference_reading import marked_text, other_text, read_coreference
+from app.coreference_comparison import compare
 from app.figures.head_grid import head_grid
 from app.figures.head_heatmap import attention_heatmap
 from app.figures.theme import Theme
 from app.figures.token_links import token_links
 from app.figures.token_row import tokens_row
+from app.marked_text import marked_text
 from app.selection import Selection, read_selection
 from app.talks import Scene, TalkError
 from model.loading import LoadedModel
@@ -90,16 +91,12 @@ def _tokens(trace, stack: str) -> Shown:
 
 
 def _coreference(scene: Scene, selection: Selection, loaded: LoadedModel, progress: Progress) -> Shown:
-    marks = [marked_text(selection)]
-    if not marks[0].complete:
+    marked = marked_text(selection)
+    if not marked.complete:
         raise TalkError("It has no mention with two candidates. Choose them on the page Coreference and add it again.")
-    if scene.picture == "pair" and selection.other:
-        marks.append(other_text(marks[0], selection.other))
-    traces = [engine.sentence_run(selection, marked.text, loaded, progress).trace for marked in marks]
-    stack = selection.stack if selection.stack in traces[0].stacks else traces[0].stacks[0]
-    readings = [read_coreference(trace, one, selection, stack) for trace, one in zip(traces, marks, strict=True)]
-    chosen = pictures.chosen_heads(selection, readings[0], engine.known_pair_scores(selection, loaded, progress))
-    provenance = export.describe(traces[0].provenance, title=chosen.title, kind=scene.picture)
+    compared = compare(selection, marked, loaded, progress, pair=scene.picture == "pair")
+    readings, chosen = compared.readings, compared.chosen
+    provenance = export.describe(compared.traces[0].provenance, title=chosen.title, kind=scene.picture)
     if scene.picture == "margins":
         return _margins(readings[0], chosen, f"{loaded.name} margins", provenance)
     parts = []

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from tests.browser_actions import canvas_of, read_data, wait_for_data
+from tests.browser_actions import canvas_of, margin_place, wait_for_data
 
 pytestmark = pytest.mark.browser
 
@@ -20,13 +20,6 @@ def page(server, tab):
     tab.goto(f"{server}/coreference")
     wait_for_data(tab, "sentence_arcs", "arcs", "2")
     return tab
-
-
-def margin_cell(page, layer: int, head: int) -> tuple[float, float]:
-    place, box = json.loads(read_data(page, "score_grid", "place")), canvas_of(page, "score_grid").bounding_box()
-    return box["x"] + place["left"] + (head + 0.4) * place["across"], box["y"] + place["top"] + (layer + 0.4) * place[
-        "down"
-    ]
 
 
 def test_the_arcs_stand_over_their_words(page):
@@ -42,7 +35,7 @@ def test_the_arcs_stand_over_their_words(page):
 
 
 def test_a_click_on_a_head_shows_it_in_arcs_and_in_full(page):
-    page.mouse.click(*margin_cell(page, 5, 11))
+    page.mouse.click(*margin_place(page, 5, 11))
     wait_for_data(page, "sentence_arcs", "title", "L5 H11")
     wait_for_data(page, "head_view", "title", "L5 H11")
     page.wait_for_url(re.compile("layer=5&head=11.*choice=one"))

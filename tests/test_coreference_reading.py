@@ -7,18 +7,9 @@ import pytest
 import torch
 
 from app.coreference_pictures import chosen_heads, margin_label, rest_note
-from app.coreference_reading import (
-    Reading,
-    arcs,
-    format_groups,
-    marked_text,
-    other_text,
-    parse_groups,
-    read_coreference,
-    toggled,
-    word_weights,
-)
+from app.coreference_reading import Reading, arcs, read_coreference, word_weights
 from app.held_out import PairScores, pair_of
+from app.marked_text import format_groups, marked_text, other_text, parse_groups, toggled
 from app.selection import DEFAULT_TEXT, Selection
 from model.errors import HeadscopeError
 from model.layers import DenseLayer

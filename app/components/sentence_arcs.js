@@ -76,7 +76,7 @@ class SentenceArcs {
   fit(size) {
     this.words.style.fontSize = `${size}px`;
     this.words.style.paddingTop = `${this.rise}px`;
-    this.lineHeight = size * (this.words.clientHeight > 3 * size + this.rise ? 1.9 : 1.45);
+    this.lineHeight = size * (this.words.clientHeight > 3 * size + this.rise ? 2.3 : 1.45);
     this.words.style.lineHeight = `${this.lineHeight}px`;
   }
 
@@ -90,12 +90,20 @@ class SentenceArcs {
     const arcs = this.message.arcs.map(([source, target, weight, answer]) => ({ from: this.top(source), to: this.top(target), weight, answer }));
     const shown = arcs.filter(({ from, to }) => from && to);
     shown.sort((one, other) => Math.abs(one.from[0] - one.to[0]) - Math.abs(other.from[0] - other.to[0]));
-    const parts = shown.map((arc, rank) => this.arc(arc, (16 + 36 * rank) * type, type));
+    const taken = [];
+    const parts = shown.map((arc, rank) => this.arc(arc, (16 + 36 * rank) * type, type, taken));
     // Numbers stand over every arc, so that none is crossed out.
     this.svg.replaceChildren(...parts.map(([path]) => path), ...parts.map(([, text]) => text));
   }
 
-  arc({ from, to, weight, answer }, apex, type) {
+  /** A place for a number above its arc that no number taken before it covers. */
+  numberPlace(x, y, type, taken) {
+    while (taken.some(([left, top]) => Math.abs(left - x) < 92 * type && Math.abs(top - y) < 22 * type)) y -= 24 * type;
+    taken.push([x, y]);
+    return y;
+  }
+
+  arc({ from, to, weight, answer }, apex, type, taken) {
     const height = apex / 0.75, share = Math.min(1, weight);
     const colour = answer ? this.palette.accent : levelColour(this.palette, 0.66);
     const path = document.createElementNS(this.svg.namespaceURI, "path");
@@ -103,8 +111,9 @@ class SentenceArcs {
     path.setAttribute("pathLength", "1");
     path.style.cssText = `stroke:${colour};stroke-width:${(1.6 + 12 * share) * type}px;stroke-opacity:${0.45 + 0.55 * share};stroke-dasharray:1`;
     const text = document.createElementNS(this.svg.namespaceURI, "text");
-    text.setAttribute("x", (from[0] + to[0]) / 2);
-    text.setAttribute("y", (from[1] + to[1]) / 2 - apex - (13 + 6 * share) * type);
+    const x = (from[0] + to[0]) / 2;
+    text.setAttribute("x", x);
+    text.setAttribute("y", this.numberPlace(x, (from[1] + to[1]) / 2 - apex - (13 + 6 * share) * type, type, taken));
     text.style.cssText = `font-size:${19 * type}px;fill:${answer ? this.palette.accent : this.palette.text}`;
     text.textContent = `${answer ? "✓ " : ""}${weight.toFixed(3)}`;
     return [path, text];
