@@ -23,7 +23,10 @@ def masked_scores(
     """
     groups = query.shape[0] // key.shape[0]
     key = key.repeat_interleave(groups, dim=0) if groups > 1 else key
-    scores = torch.matmul(query.float(), key.float().transpose(-1, -2)) * scaling
+    # Copied into one layout at an aligned address, since a kernel may round otherwise in another: a trace that was saved
+    # gives the same numbers again.
+    query, key = (part.to(torch.float32, copy=True, memory_format=torch.contiguous_format) for part in (query, key))
+    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     minimum = torch.finfo(torch.float32).min
