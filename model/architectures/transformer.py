@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, EncoderDecoderCache, GenerationMixin, PreTrainedModel
-from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
 from transformers.modeling_outputs import (
     BaseModelOutput,
@@ -14,6 +13,7 @@ from transformers.modeling_outputs import (
 
 from model.architectures.blocks import DecoderBlock, Embedding, EncoderBlock, position_options
 from model.architectures.configuration import TransformerConfig
+from model.architectures.initialization import initialize
 
 
 class Encoder(nn.Module):
@@ -115,16 +115,7 @@ class Transformer(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        # Linear maps as Glorot & Bengio 2010; embeddings so that, after section 3.4's factor, their variance is one.
-        if isinstance(module, nn.Linear):
-            init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            init.normal_(module.weight, std=self.config.d_model**-0.5)
-        elif isinstance(module, nn.LayerNorm):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
+        initialize(module, self.config.d_model)
 
     def get_encoder(self, *_args, **_options) -> nn.Module:
         return self.encoder
