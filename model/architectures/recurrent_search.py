@@ -8,6 +8,7 @@ from transformers import Cache, DynamicCache, EncoderDecoderCache, GenerationMix
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
 from model.architectures.configuration import RecurrentSearchConfig
+from model.architectures.dropout import Dropout
 from model.architectures.initialization import initialize
 from model.architectures.recurrent_decoders import GlobalDecoder, SearchDecoder, State
 
@@ -20,7 +21,7 @@ class RecurrentEncoder(nn.Module):
     def __init__(self, config: RecurrentSearchConfig):
         super().__init__()
         self.embedding = nn.Embedding(config.vocab_size, config.d_embedding)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         recurrent = nn.LSTM if config.cell == "lstm" else nn.GRU
         self.recurrent = recurrent(config.d_embedding, config.d_direction, batch_first=True, bidirectional=True)
 
@@ -53,7 +54,7 @@ class RecurrentSearch(PreTrainedModel, GenerationMixin):
     def __init__(self, config: RecurrentSearchConfig):
         super().__init__(config)
         self.encoder = RecurrentEncoder(config)
-        self.embedding, self.dropout = nn.Embedding(config.vocab_size, config.d_embedding), nn.Dropout(config.dropout)
+        self.embedding, self.dropout = nn.Embedding(config.vocab_size, config.d_embedding), Dropout(config.dropout)
         self.begin = nn.Linear(config.d_direction, config.d_hidden, bias=False)  # W_s
         self.decoder = (SearchDecoder if config.attention == "additive" else GlobalDecoder)(config)
         same = config.d_output == config.d_embedding
