@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from transformers import Cache, EncoderDecoderCache, PreTrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from model.architectures.initialization import residual
 from model.architectures.positions import rotated
 
 
@@ -41,8 +42,8 @@ class MultiHeadAttention(nn.Module):
         self.scaling = self.d_head**-0.5
         self.query = nn.Linear(config.d_model, config.heads * self.d_head, bias=False)  # W^Q of all heads
         self.key = nn.Linear(config.d_model, config.key_value_heads * self.d_head, bias=False)  # W^K
-        self.value = nn.Linear(config.d_model, config.key_value_heads * self.d_head, bias=False)  # W^V
-        self.output = nn.Linear(config.heads * self.d_head, config.d_model, bias=False)  # W^O
+        self.value = residual(nn.Linear(config.d_model, config.key_value_heads * self.d_head, bias=False))  # W^V
+        self.output = residual(nn.Linear(config.heads * self.d_head, config.d_model, bias=False))  # W^O
 
     def forward(
         self,

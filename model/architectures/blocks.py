@@ -7,6 +7,7 @@ from transformers import Cache, PreTrainedConfig
 
 from model.architectures.attention import MultiHeadAttention
 from model.architectures.dropout import Dropout
+from model.architectures.initialization import residual
 from model.architectures.positions import alibi_bias, rotation, sinusoids
 
 
@@ -50,8 +51,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: PreTrainedConfig):
         super().__init__()
-        self.inner = nn.Linear(config.d_model, config.d_ff)
-        self.outer = nn.Linear(config.d_ff, config.d_model)
+        self.inner = residual(nn.Linear(config.d_model, config.d_ff))
+        self.outer = residual(nn.Linear(config.d_ff, config.d_model))
 
     def forward(self, states: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
         """Return FFN(x)."""

@@ -1,5 +1,8 @@
 """The sizes and options of our own architectures, as transformers configs: what config.json holds."""
 
+from typing import no_type_check
+
+from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from model.architectures.positions import POSITIONS
@@ -10,6 +13,8 @@ ALIGNMENTS = ("additive", "dot", "general")
 CELLS = ("gru", "lstm")
 
 
+@no_type_check  # transformers writes the initialiser; `strict` checks the types of the fields.
+@strict
 class TransformerConfig(PreTrainedConfig):
     """Sizes of the encoder-decoder of Vaswani et al. 2017; the defaults are its base model (table 3).
 
@@ -49,6 +54,8 @@ class TransformerConfig(PreTrainedConfig):
         check_sizes(self)
         super().__post_init__(**kwargs)
 
+@no_type_check  # transformers writes the initialiser; `strict` checks the types of the fields.
+@strict
 class SmallDecoderConfig(PreTrainedConfig):
     """Sizes of a decoder-only language model made of the Transformer's blocks; options as in TransformerConfig.
 
@@ -84,6 +91,8 @@ class SmallDecoderConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
 
+@no_type_check  # transformers writes the initialiser; `strict` checks the types of the fields.
+@strict
 class RecurrentSearchConfig(PreTrainedConfig):
     """Sizes of the recurrent encoder-decoder with attention of Bahdanau et al. 2014, whose own are the defaults.
 

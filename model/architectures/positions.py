@@ -57,7 +57,8 @@ def alibi_bias(
 ) -> Float[Tensor, "batch head query key"]:
     """Return what is added to the scores: -slope * |query - key|, float32 (Press et al. 2021, section 3).
 
-    The paper's is causal; with the absolute distance the same bias serves an encoder.
+    The paper's is causal; with the absolute distance the same bias serves an encoder, which then cannot tell a text from the
+    same text backwards.
     """
     distance = (queries[:, :, None] - keys[:, None, :]).abs().float()
     return -alibi_slopes(heads).to(distance.device)[None, :, None, None] * distance[:, None]

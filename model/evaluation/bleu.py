@@ -11,7 +11,7 @@ from model.errors import HeadscopeError
 _ORDERS = 4
 _APART = re.compile(r"([^\w\s.'’`,-])")
 _COMMA = re.compile(r"(?<!\d),|,(?!\d)")
-_LAST_DOT = re.compile(r"(?<=[^.\s])\.(?=\s*[\"'’)\]»“”]*\s*$)")
+_LAST_DOT = re.compile(r"(?<=[^.\s])\.(?=\s*[\"'’)\]«»“”]*\s*$)")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""python -m model train: trains one of our architectures; interrupted, the same command goes on."""
+"""Train one of our architectures; the same command goes on where it was stopped.
+
+  python -m model train translation --model transformer-tiny --source TRAIN.en VALIDATION.en --target TRAIN.de VALIDATION.de --out RUN
+  python -m model train language --model small-decoder --text BOOKS... --validation BOOKS... --out RUN
+"""
 
 import argparse
 import sys
@@ -6,11 +10,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from model.architectures import Transformer, TransformerConfig
 from model.errors import HeadscopeError
-from model.training.corpora import read_parallel
-from model.training.loop import PRECISIONS, Recipe, train
+from model.evaluation.language import running_text
+from model.training.corpora import read_parallel, read_text
+from model.training.language import LanguageTask, joined_stream
+from model.training.loop import PRECISIONS, Recipe, Task, train
+from model.training.recipes import DECODERS, TRANSLATORS, TrainedModel
 from model.training.schedule import noam_rate
 from model.training.subwords import learn_subwords
 from model.training.translation import TranslationTask
@@ -18,51 +26,106 @@ from model.training.translation import TranslationTask
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` reads."""
-    parser.add_argument("--source", nargs=2, required=True, metavar=("TRAIN", "VALIDATION"), help="files to translate from")
-    parser.add_argument("--target", nargs=2, required=True, metavar=("TRAIN", "VALIDATION"), help="files to translate to")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--vocabulary", type=int, default=4000)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--warmup", type=int, default=2000)
-    parser.add_argument("--factor", type=float, default=1.75)
-    parser.add_argument("--dropout", type=float, default=0.3)
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
-    parser.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa")
-    parser.add_argument("--threads", type=int, default=0)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    translation = kinds.add_parser("translation", help="from sentence pairs, one sentence a line, plain or gzip")
+    translation.add_argument("--model", choices=tuple(TRANSLATORS), default="transformer-tiny")
+    translation.add_argument("--source", nargs=2, required=True, metavar=("TRAIN", "VALIDATION"))
+    translation.add_argument("--target", nargs=2, required=True, metavar=("TRAIN", "VALIDATION"))
+    language = kinds.add_parser("language", help="from running text, plain or gzip")
+    language.add_argument("--model", choices=tuple(DECODERS), default="small-decoder")
+    language.add_argument("--text", nargs="+", required=True, metavar="FILE")
+    language.add_argument("--validation", nargs="+", required=True, metavar="FILE")
+    language.add_argument("--positions", help="another kind of position than the model's own")
+    for kind in (translation, language):
+        _add_common(kind)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoint, log, weights")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch-tokens", type=int)
+    parser.add_argument("--vocabulary", type=int)
+    parser.add_argument("--warmup", type=int, help="steps until the learning rate is highest")
+    parser.add_argument("--factor", type=float, help="of the learning rate")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="bfloat16")
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU (0: all)")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Train, and return the exit status."""
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    training, validation = map(read_parallel, arguments.source, arguments.target)
-    lines = [sentence for pair in training for sentence in pair]
-    tokenizer = learn_subwords(lines, arguments.vocabulary, lowercase=True)
-    tokenizer.save_pretrained(arguments.out)
-    torch.manual_seed(arguments.seed)
-    config = TransformerConfig(
-        vocab_size=len(tokenizer), d_model=128, d_ff=256, heads=4, encoder_layers=4, decoder_layers=4,
-        dropout=arguments.dropout,
-    )  # fmt: skip
-    model = Transformer(config).to(arguments.device)
-    model.set_attn_implementation(arguments.attention)
-    model.config.save_pretrained(arguments.out)
-    task = TranslationTask(
-        tokenizer, training, validation, arguments.batch_tokens, seed=arguments.seed, device=arguments.device
+def run(given: argparse.Namespace) -> int:
+    """Train, and return the exit code; raises HeadscopeError for what the user can mend."""
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    if given.device != "cpu" and not torch.cuda.is_available():
+        raise HeadscopeError(f"There is no {given.device} device here. Give --device cpu.")
+    plan = (TRANSLATORS | DECODERS)[given.model]
+    model, task = (_translation if given.kind == "translation" else _language)(given, plan)
+    width = getattr(model.config, "d_model", None) or model.config.d_hidden
+    rate = partial(
+        noam_rate, d_model=width, warmup=given.warmup or plan.warmup, factor=given.factor or plan.factor
     )
-    rate = partial(noam_rate, d_model=config.d_model, warmup=arguments.warmup, factor=arguments.factor)
-    recipe = Recipe(arguments.epochs, rate, precision=arguments.precision, seed=arguments.seed)
-    train(model, task, recipe, arguments.out, lambda share, doing: print(f"{share:.1%} {doing}", flush=True))
+    recipe = Recipe(
+        given.epochs or plan.epochs, rate, clip=plan.clip, precision=given.precision, seed=given.seed,
+        checkpoint_steps=1000,
+    )  # fmt: skip
+    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}", file=sys.stderr, disable=None) as bar:
+
+        def progress(share: float, doing: str) -> None:
+            bar.set_description(doing, refresh=False)
+            bar.update(share - bar.n)
+
+        try:
+            train(model, task, recipe, given.out, progress)
+        except KeyboardInterrupt:
+            bar.close()
+            print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+            return 130
     return 0
 
 
+def _translation(given: argparse.Namespace, plan: TrainedModel) -> tuple[PreTrainedModel, Task]:
+    training, validation = map(read_parallel, given.source, given.target)
+    lines = [sentence for pair in training for sentence in pair]
+    tokenizer = learn_subwords(lines, given.vocabulary or plan.vocabulary, lowercase=True)
+    model = _begun(given, plan, tokenizer)
+    batch_tokens = given.batch_tokens or plan.batch_tokens
+    return model, TranslationTask(tokenizer, training, validation, batch_tokens, seed=given.seed, device=given.device)
+
+
+def _language(given: argparse.Namespace, plan: TrainedModel) -> tuple[PreTrainedModel, Task]:
+    texts, validation = ([running_text(read_text(path)) for path in paths] for paths in (given.text, given.validation))
+    lines = [line for text in texts for line in text.split("\n")]
+    context = int(plan.sizes["max_position_embeddings"])
+    size = given.vocabulary or plan.vocabulary
+    tokenizer = learn_subwords(lines, size, running_text=True, limit=context)
+    model = _begun(given, plan, tokenizer, **({"positions": given.positions} if given.positions else {}))
+    task = LanguageTask(
+        tokenizer, joined_stream(tokenizer, texts), "\n".join(validation), context,
+        given.batch_tokens or plan.batch_tokens, given.seed, given.device,
+    )  # fmt: skip
+    return model, task
+
+
+def _begun(
+    given: argparse.Namespace, plan: TrainedModel, tokenizer: PreTrainedTokenizerBase, **options
+) -> PreTrainedModel:
+    """Return the model before training; its config and tokenizer are in the folder, so that any epoch can be loaded."""
+    torch.manual_seed(given.seed)
+    model = AutoModel.from_config(plan.config(vocab_size=len(tokenizer), **plan.sizes | options)).to(given.device)
+    given.out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(given.out)
+    model.config.save_pretrained(given.out)
+    if given.device == "cpu" and given.precision == "bfloat16" and model._supports_sdpa:
+        # On a CPU the fused attention is half as quick backwards in bfloat16 as the one written out.
+        model.set_attn_implementation("eager")
+    return model
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     try:
         sys.exit(run(parser.parse_args()))
     except HeadscopeError as error:
-        sys.exit(str(error))
+        sys.exit(f"error: {error}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ PRECISIONS = ("float32", "bfloat16")
 Progress = Callable[[float, str], None]
 
 
+@runtime_checkable
 class Task(Protocol):
     """What is learned: batches that follow from the epoch alone, their loss, and how good the model is by now."""
 

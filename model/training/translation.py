@@ -40,6 +40,7 @@ class TranslationTask:
         """Return the mean smoothed cross-entropy over the target tokens, and their number."""
         return self._loss(model, batch, self.smoothing), batch.tokens
 
+    @torch.no_grad()
     def measure(self, model: PreTrainedModel, epoch: int) -> dict[str, float]:
         """Return the validation loss in nats a token, without smoothing, and now and then BLEU of greedy translations."""
         if not self.validation:
