@@ -15,7 +15,9 @@ OPTIONS = [(positions, 6) for positions in POSITIONS] + [("learned", 2), ("rotar
 def tiny(positions: str = "learned", key_value_heads: int = 6, **options) -> SmallDecoder:
     torch.manual_seed(0)
     sizes = dict(vocab_size=VOCABULARY, d_model=24, d_ff=32, heads=6, layers=2, max_position_embeddings=32)
-    return SmallDecoder(SmallDecoderConfig(**sizes | dict(positions=positions, key_value_heads=key_value_heads) | options)).eval()
+    return SmallDecoder(
+        SmallDecoderConfig(**sizes | dict(positions=positions, key_value_heads=key_value_heads) | options)
+    ).eval()
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

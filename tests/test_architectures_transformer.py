@@ -42,7 +42,10 @@ def test_attention_is_scaled_dot_product_attention(key_value_heads, causal, impl
     sizes._attn_implementation = implementation
     torch.manual_seed(0)
     attention, states = MultiHeadAttention(sizes, 0, causal=causal).eval(), torch.randn(2, 7, 32)
-    heads = [map_(states).unflatten(-1, (-1, 8)).transpose(1, 2) for map_ in (attention.query, attention.key, attention.value)]
+    heads = [
+        map_(states).unflatten(-1, (-1, 8)).transpose(1, 2)
+        for map_ in (attention.query, attention.key, attention.value)
+    ]
     by_torch = nn.functional.scaled_dot_product_attention(*heads, is_causal=causal, enable_gqa=True)
     allowed = torch.ones(7, 7, dtype=torch.bool).tril() if causal else torch.ones(7, 7, dtype=torch.bool)
     mask = torch.zeros(1, 1, 7, 7).masked_fill(~allowed, torch.finfo(torch.float32).min) if causal else None
@@ -95,9 +98,10 @@ def test_with_cache_equals_without(positions, key_value_heads):
     whole = model(**inputs, use_cache=False).logits
     cache, encoded, logits = None, None, []
     for step in range(6):
+        read = {"encoder_outputs": encoded} if step else {"input_ids": inputs["input_ids"]}
         output = model(
             attention_mask=inputs["attention_mask"], decoder_input_ids=inputs["decoder_input_ids"][:, step : step + 1],
-            past_key_values=cache, use_cache=True, **({"encoder_outputs": encoded} if step else {"input_ids": inputs["input_ids"]}),
+            past_key_values=cache, use_cache=True, **read,
         )  # fmt: skip
         cache, encoded = output.past_key_values, (output.encoder_last_hidden_state,)
         logits.append(output.logits)
@@ -139,9 +143,9 @@ def test_one_matrix_serves_both_embeddings_and_the_logits(tmp_path):
     matrix = model.encoder.embedding.weight
     assert model.decoder.embedding.weight is matrix
     assert model.output.weight is matrix
-    assert sum(weight.numel() for weight in model.parameters()) == 99 * 32 + 2 * (4 * 32**2 + 2 * 32 * 48 + 80 + 128) + 3 * (
-        8 * 32**2 + 2 * 32 * 48 + 80 + 192
-    )
+    assert sum(weight.numel() for weight in model.parameters()) == 99 * 32 + 2 * (
+        4 * 32**2 + 2 * 32 * 48 + 80 + 128
+    ) + 3 * (8 * 32**2 + 2 * 32 * 48 + 80 + 192)
 
 
 def test_the_stored_model_is_found_and_recorded(tmp_path, tiny_tokenizer):
@@ -191,7 +195,13 @@ def test_what_it_writes_is_recorded(method, tiny_tokenizer):
 
 @pytest.mark.parametrize(
     "wrong",
-    [dict(positions="circular"), dict(heads=5), dict(key_value_heads=3), dict(norm="none"), dict(d_model=20, positions="rotary")],
+    [
+        dict(positions="circular"),
+        dict(heads=5),
+        dict(key_value_heads=3),
+        dict(norm="none"),
+        dict(d_model=20, positions="rotary"),
+    ],
 )
 def test_sizes_that_do_not_go_together_are_refused(wrong):
     with pytest.raises(HeadscopeError):

@@ -66,7 +66,9 @@ def test_bits_per_character_of_a_model_that_knows_nothing(context):
     tokens = len(token_stream(tokenizer, text)) - 1
     assert figures.tokens == tokens
     assert figures.characters == sum(map(len, CORPUS[:3])) + 2
-    assert figures.bits_per_character == pytest.approx(tokens * math.log2(len(tokenizer)) / figures.characters, rel=1e-6)
+    assert figures.bits_per_character == pytest.approx(
+        tokens * math.log2(len(tokenizer)) / figures.characters, rel=1e-6
+    )
     assert figures.unknown == 0
 
 
@@ -80,7 +82,9 @@ def test_every_token_is_predicted_once_with_what_came_before():
     with torch.no_grad():
         log_p = model(input_ids=ids[None, :-1]).logits[0].log_softmax(-1)
     whole = -float(log_p.gather(1, ids[1:, None]).sum()) / math.log(2) / len(text)
-    assert language_figures(model, tokenizer, text, context=len(ids)).bits_per_character == pytest.approx(whole, rel=1e-5)
+    assert language_figures(model, tokenizer, text, context=len(ids)).bits_per_character == pytest.approx(
+        whole, rel=1e-5
+    )
     shorter = language_figures(model, tokenizer, text, context=6).bits_per_character
     assert shorter == pytest.approx(whole, rel=0.1)
     assert shorter != pytest.approx(whole, rel=1e-5)
@@ -89,7 +93,9 @@ def test_every_token_is_predicted_once_with_what_came_before():
 def test_running_text_joins_wrapped_lines():
     assert running_text("One\r\nline.\r\n\r\n \n  Two\n  lines.\n\n\n") == "One line.\nTwo lines."
     with pytest.raises(HeadscopeError, match="no text"):
-        language_figures(uniform_decoder(330), learn_subwords(CORPUS, 330, running_text=True), running_text(" \n"), context=8)
+        language_figures(
+            uniform_decoder(330), learn_subwords(CORPUS, 330, running_text=True), running_text(" \n"), context=8
+        )
 
 
 def test_the_command_measures_a_folder(tmp_path, capsys):

@@ -66,7 +66,10 @@ def test_files_plain_and_gzip(tmp_path):
     with gzip.open(tmp_path / "b.gz", "wt", encoding="utf-8") as file:
         file.write("eins\nzwei\ndrei\nvier\n")
     assert read_lines(tmp_path / "a.txt") == ["one", "two\u2028still two", "", "four"]
-    assert read_parallel(tmp_path / "a.txt", tmp_path / "b.gz")[1:] == [("two\u2028still two", "zwei"), ("four", "vier")]
+    assert read_parallel(tmp_path / "a.txt", tmp_path / "b.gz")[1:] == [
+        ("two\u2028still two", "zwei"),
+        ("four", "vier"),
+    ]
     (tmp_path / "short").write_text("eins\n")
     (tmp_path / "latin").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "broken.gz").write_bytes(b"\x1f\x8bnothing")

@@ -35,7 +35,9 @@ class MultiplicativeAttention(nn.Module):
     def __init__(self, config: RecurrentSearchConfig):
         super().__init__()
         general = config.attention == "general"
-        self.of_annotation = nn.Linear(2 * config.d_direction, config.d_hidden, bias=False) if general else nn.Identity()
+        self.of_annotation = (
+            nn.Linear(2 * config.d_direction, config.d_hidden, bias=False) if general else nn.Identity()
+        )
 
     def keys(self, annotations: Float[Tensor, "batch source annotation"]) -> Float[Tensor, "batch source d_hidden"]:
         """Return W_a h_s, or h_s itself."""

@@ -121,9 +121,7 @@ class DecoderBlock(nn.Module):
         mask: Tensor | None, memory_mask: Tensor | None, positions: dict, cache: Cache | None = None,
     ) -> tuple[Float[Tensor, "batch position d_model"], Tensor | None, Tensor | None]:  # fmt: skip
         """Return the stream after the block, and the weights of self-attention and of cross-attention."""
-        read, own = self.self_attention(
-            self.after_self_attention.entering(states), mask=mask, cache=cache, **positions
-        )
+        read, own = self.self_attention(self.after_self_attention.entering(states), mask=mask, cache=cache, **positions)
         states = self.after_self_attention.leaving(states, read)
         entering = self.after_cross_attention.entering(states)
         read, cross = self.cross_attention(entering, memory=memory, mask=memory_mask, cache=cache)

@@ -54,6 +54,7 @@ class TransformerConfig(PreTrainedConfig):
         check_sizes(self)
         super().__post_init__(**kwargs)
 
+
 @no_type_check  # transformers writes the initialiser; `strict` checks the types of the fields.
 @strict
 class SmallDecoderConfig(PreTrainedConfig):
@@ -130,7 +131,9 @@ class RecurrentSearchConfig(PreTrainedConfig):
                 f"“{self.attention}” and “{self.cell}”."
             )
         if self.attention == "dot" and self.d_hidden % 2:
-            raise HeadscopeError(f"Give an even d_hidden ({self.d_hidden}): with a dot product each direction has half.")
+            raise HeadscopeError(
+                f"Give an even d_hidden ({self.d_hidden}): with a dot product each direction has half."
+            )
         super().__post_init__(**kwargs)
 
     @property

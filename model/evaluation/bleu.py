@@ -43,7 +43,9 @@ def corpus_bleu(found: Sequence[str], references: Sequence[str], *, lowercase: b
     translations and of all references. No smoothing: without a single match of four words the score is 0.
     """
     if len(found) != len(references) or not found:
-        raise HeadscopeError(f"There are {len(found)} translations and {len(references)} references. Give one for each.")
+        raise HeadscopeError(
+            f"There are {len(found)} translations and {len(references)} references. Give one for each."
+        )
     matches, totals, length, reference_length = [0] * _ORDERS, [0] * _ORDERS, 0, 0
     for pair in zip(found, references, strict=True):
         ours, theirs = (moses_tokens(text.lower() if lowercase else text) for text in pair)

@@ -1,7 +1,7 @@
 """Measure a model on files of your own.
 
-  python -m model evaluate translation --model NAME --source FILE --reference FILE
-  python -m model evaluate language --model NAME --text FILE ...
+python -m model evaluate translation --model NAME --source FILE --reference FILE
+python -m model evaluate language --model NAME --text FILE ...
 """
 
 import argparse
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     translation.add_argument("--out", type=Path, metavar="FILE", help="where the translations go")
     language = kinds.add_parser("language", help="bits per character of running text")
     language.add_argument("--text", nargs="+", required=True, metavar="FILE", help="texts, plain or gzip")
-    language.add_argument("--context", type=int, help="tokens that are read at once (as many as the model takes, at most 1024)")
+    language.add_argument(
+        "--context", type=int, help="tokens that are read at once (as many as the model takes, at most 1024)"
+    )
     for kind in (translation, language):
         kind.add_argument("--model", required=True, help="a bundled name, a folder or a hub id")
         kind.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"))

@@ -48,7 +48,9 @@ def language_figures(
     """
     ids = token_stream(tokenizer, text)
     if len(ids) < 2 or context < 2:
-        raise HeadscopeError("There is no text to measure on. Give a file with text, and a context of 2 tokens or more.")
+        raise HeadscopeError(
+            "There is no text to measure on. Give a file with text, and a context of 2 tokens or more."
+        )
     stride, total, begin = max(1, context // 2), 0.0, 0
     rows = max(1, _BATCH_TOKENS // context)
     starts = list(range(0, max(1, len(ids) - 1 - stride), stride))

@@ -1,15 +1,18 @@
 """Train one of our architectures; the same command goes on where it was stopped.
 
-  python -m model train translation --model transformer-tiny --source TRAIN.en VALIDATION.en --target TRAIN.de VALIDATION.de --out RUN
-  python -m model train language --model small-decoder --text BOOKS... --validation BOOKS... --out RUN
+python -m model train translation --model transformer-tiny --source TRAIN.en VAL.en --target TRAIN.de VAL.de --out RUN
+python -m model train language --model small-decoder --text BOOKS... --validation BOOKS... --out RUN
 """
 
 import argparse
+import json
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
 
 import torch
+import transformers
 from tqdm import tqdm
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -62,9 +65,7 @@ def run(given: argparse.Namespace) -> int:
     plan = (TRANSLATORS | DECODERS)[given.model]
     model, task = (_translation if given.kind == "translation" else _language)(given, plan)
     width = getattr(model.config, "d_model", None) or model.config.d_hidden
-    rate = partial(
-        noam_rate, d_model=width, warmup=given.warmup or plan.warmup, factor=given.factor or plan.factor
-    )
+    rate = partial(noam_rate, d_model=width, warmup=given.warmup or plan.warmup, factor=given.factor or plan.factor)
     recipe = Recipe(
         given.epochs or plan.epochs, rate, clip=plan.clip, precision=given.precision, seed=given.seed,
         checkpoint_steps=1000,
@@ -116,10 +117,33 @@ def _begun(
     given.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(given.out)
     model.config.save_pretrained(given.out)
+    (given.out / "run.json").write_text(json.dumps(_about(given, plan), indent=2) + "\n", encoding="utf-8")
     if given.device == "cpu" and given.precision == "bfloat16" and model._supports_sdpa:
         # On a CPU the fused attention is half as quick backwards in bfloat16 as the one written out.
         model.set_attn_implementation("eager")
     return model
+
+
+def _about(given: argparse.Namespace, plan: TrainedModel) -> dict:
+    """Return what a model card says of the run: files by name alone, since folders differ from machine to machine."""
+    values = {
+        name: value
+        for name, value in vars(given).items()
+        if name not in ("kind", "threads", "out") and value is not None
+    }
+    values |= {
+        name: getattr(plan, name)
+        for name in ("epochs", "batch_tokens", "vocabulary", "warmup", "factor")
+        if name not in values
+    }
+    words = ["python", "-m", "model", "train", given.kind]
+    data = [Path(path).name for name in ("source", "target", "text", "validation") for path in values.get(name, ())]
+    for name, value in values.items():
+        listed = [Path(part).name for part in value] if isinstance(value, list) else [str(value)]
+        words += [f"--{name.replace('_', '-')}", *listed]
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    command = shlex.join([*words, "--out", "RUN"])
+    return {"command": command, "seed": given.seed, "data": data, "versions": versions}
 
 
 if __name__ == "__main__":

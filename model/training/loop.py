@@ -67,7 +67,12 @@ def train(model: nn.Module, task: Task, recipe: Recipe, folder: Path, progress: 
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.rate(1), betas=recipe.betas, eps=1e-9, weight_decay=recipe.weight_decay, fused=True
+        model.parameters(),
+        lr=recipe.rate(1),
+        betas=recipe.betas,
+        eps=1e-9,
+        weight_decay=recipe.weight_decay,
+        fused=True,
     )
     checkpoint = folder / "checkpoint.safetensors"
     torch.manual_seed(recipe.seed)

@@ -62,7 +62,12 @@ def as_transformers(
     if running_text:
         tokenizer.add_tokens([AddedToken("\n", normalized=False)])
         tokenizer.decoder = decoders.Sequence(
-            [decoders.ByteFallback(), decoders.Fuse(), decoders.Replace(Regex("^▁|(?<=\n)▁"), ""), decoders.Replace("▁", " ")]
+            [
+                decoders.ByteFallback(),
+                decoders.Fuse(),
+                decoders.Replace(Regex("^▁|(?<=\n)▁"), ""),
+                decoders.Replace("▁", " "),
+            ]
         )
     else:
         tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
