@@ -42,6 +42,21 @@ def test_cache_and_padding_change_nothing(positions, key_value_heads):
     assert torch.equal(found[:, 3:], cached)
 
 
+@pytest.mark.parametrize(("positions", "key_value_heads"), OPTIONS)
+def test_a_later_step_reads_the_cache(positions, key_value_heads):
+    model, ids = tiny(positions, key_value_heads), torch.randint(4, VOCABULARY, (2, 9))
+    with torch.no_grad():
+        for block in model.blocks:
+            for linear in (block.self_attention.query, block.self_attention.key, block.self_attention.value):
+                linear.weight.mul_(3)
+    whole = model(input_ids=ids).logits
+    first = model(input_ids=ids[:, :5], use_cache=True)
+    after = model(input_ids=ids[:, 5:7], past_key_values=first.past_key_values)
+    last = model(input_ids=ids[:, 7:], past_key_values=after.past_key_values)
+    assert torch.allclose(torch.cat([first.logits, after.logits, last.logits], dim=1), whole, atol=1e-5)
+    assert not torch.allclose(model(input_ids=ids[:, 5:7]).logits, after.logits, atol=1e-2)
+
+
 def test_without_positions_only_the_mask_tells_the_order():
     # The last token sees the same set of tokens; in one layer nothing else of their order reaches it.
     ids = torch.tensor([[5, 6, 7, 8]])
