@@ -75,7 +75,7 @@ class Residual(nn.Module):
         self, states: Float[Tensor, "batch position d_model"], changed: Float[Tensor, "batch position d_model"]
     ) -> Float[Tensor, "batch position d_model"]:
         """Return the stream after the sub-layer."""
-        # Mixed precisions are added several times more slowly than equal ones.
+        # Numbers of two precisions are added more slowly than those of one.
         states = states + self.dropout(changed).to(states.dtype)
         return states if self.first else self.norm(states)
 

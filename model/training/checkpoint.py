@@ -62,9 +62,8 @@ def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[s
     with torch.no_grad():
         for name, weight in _weights(model).items():
             weight.copy_(tensors[f"weight.{name}"])
-            # As Adam keeps them: a step count may stay on the CPU, moments stand beside their weight.
             optimizer.state[weight] = {
-                kind: moment.to(weight.device) if moment.ndim else moment
+                kind: moment.to(weight.device)
                 for kind in kinds
                 if (moment := tensors.get(f"{kind}.{name}")) is not None
             }

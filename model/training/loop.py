@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
+from safetensors.torch import save_model
 from torch import nn
 
 from model.errors import HeadscopeError
@@ -152,8 +153,6 @@ def _measured(model: nn.Module, task: Task, epoch: int) -> dict[str, float]:
 
 
 def _keep_weights(model: nn.Module, recipe: Recipe, folder: Path, epoch: int) -> None:
-    from safetensors.torch import save_model
-
     save_model(model, str(folder / f"epoch-{epoch:04}.safetensors"))
     for old in sorted(folder.glob("epoch-*.safetensors"))[: -recipe.keep]:
         old.unlink()
