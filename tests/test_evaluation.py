@@ -2,14 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from model.architectures import SmallDecoder, SmallDecoderConfig
+from model import wrap
+from model.architectures import SmallDecoder, SmallDecoderConfig, Transformer, TransformerConfig
 from model.errors import HeadscopeError
 from model.evaluation.bleu import corpus_bleu, moses_tokens
 from model.evaluation.command import add_arguments, run
+from model.evaluation.heads import induction_score, pattern_scores, previous_token_score
 from model.evaluation.language import language_figures, running_text, token_stream
+from model.evaluation.translation import translations
 from model.training.subwords import learn_subwords
 from tests.tiny_tokenizers import CORPUS
 
@@ -115,3 +119,41 @@ def test_the_command_measures_a_folder(tmp_path, capsys):
     wrong = ["translation", *given[1:3], "--source", given[4], "--reference", given[4], "--device", "cpu"]
     with pytest.raises(HeadscopeError, match="no encoder-decoder"):
         run(parser.parse_args(wrong))
+
+
+def test_scores_of_made_heads():
+    period, size = 3, 6
+    weights = np.zeros((3, size, size), dtype=np.float32)
+    for query in range(size):
+        weights[0, query, max(0, query - 1)] = 1  # the token before
+        weights[1, query, query - period + 1 if query >= period else 0] = 1  # what came next last time
+        weights[2, query, : query + 1] = 1 / (query + 1)
+    uniform = np.mean([1 / (query + 1) for query in range(1, size)])
+    assert previous_token_score(weights).tolist() == pytest.approx([1, 1 / 5, uniform])
+    assert induction_score(weights, period).tolist() == pytest.approx([0, 1, np.mean([1 / 4, 1 / 5, 1 / 6])])
+
+
+def test_scores_of_a_model_that_attends_alike():
+    model = uniform_decoder(30)
+    with torch.no_grad():
+        model.blocks[0].self_attention.query.weight.zero_()
+    scores = pattern_scores(wrap(model), period=4, sequences=2)
+    assert scores.induction.shape == scores.previous_token.shape == (1, 2)
+    assert scores.induction[0, 0] == pytest.approx(np.mean([1 / (query + 1) for query in range(4, 8)]))
+    assert scores.previous_token[0, 1] == pytest.approx(np.mean([1 / (query + 1) for query in range(1, 8)]))
+    with pytest.raises(HeadscopeError, match="half"):
+        pattern_scores(wrap(model), period=200)
+
+
+def test_translations_come_in_their_order_whatever_stands_beside_them():
+    tokenizer = learn_subwords(CORPUS, 60, lowercase=True)
+    torch.manual_seed(0)
+    sizes = dict(d_model=16, d_ff=16, heads=2, encoder_layers=1, decoder_layers=1)
+    model = Transformer(TransformerConfig(vocab_size=len(tokenizer), **sizes)).eval()
+    with torch.no_grad():
+        model.decoder.blocks[0].cross_attention.value.weight.mul_(8)
+    sentences = ["the cats cross", "it", "the animal rains because the streets cross it", "tired cats"]
+    for beams in (1, 3):
+        alone = [translations(model, tokenizer, [sentence], beams=beams, longest=6)[0] for sentence in sentences]
+        assert len(set(alone)) > 1
+        assert translations(model, tokenizer, sentences, beams=beams, longest=6, batch_tokens=40) == alone

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from model.architectures import Transformer  # noqa: F401 (makes our own models known to the Auto classes)
 from model.errors import HeadscopeError
 from model.evaluation.bleu import corpus_bleu
+from model.evaluation.heads import pattern_scores
 from model.evaluation.language import language_figures, running_text
 from model.evaluation.translation import translations
 from model.loading import LoadedModel, load_model
@@ -105,6 +106,10 @@ def _language(given: argparse.Namespace, loaded: LoadedModel) -> int:
             f"({figures.characters} characters, {figures.tokens} tokens{unknown})"
         )
     print(f"all: {bits / characters:.4f} bits per character (context {context})")
+    scores = pattern_scores(loaded, period=min(50, context // 2))
+    for name, values in (("previous token", scores.previous_token), ("induction", scores.induction)):
+        layer, head = divmod(int(values.argmax()), values.shape[1])
+        print(f"highest {name} score: {values[layer, head]:.3f} (L{layer} H{head})")
     return 0
 
 
