@@ -120,6 +120,11 @@ def test_its_alignment_goes_into_a_trace(attention, tmp_path, tiny_tokenizer):
 
 
 def test_options_that_are_none_are_refused():
-    for wrong in (dict(attention="cosine"), dict(cell="rnn"), dict(attention="dot", d_hidden=5)):
+    for wrong in (
+        dict(attention="cosine"),
+        dict(cell="rnn"),
+        dict(attention="dot", d_hidden=5),
+        dict(tie_word_embeddings=True),
+    ):
         with pytest.raises(HeadscopeError):
             RecurrentSearchConfig(**wrong)

@@ -99,7 +99,7 @@ class RecurrentSearchConfig(PreTrainedConfig):
 
     `attention` is one of ALIGNMENTS (additive: Bahdanau; dot, general: Luong et al. 2015), `cell` one of CELLS; a dot product
     needs annotations as wide as the decoder's state, so there each direction of the encoder has half of `d_hidden`.
-    Raises HeadscopeError where an option is not one of these.
+    Raises HeadscopeError where an option is not one of these or the sizes do not go together.
     """
 
     model_type = "headscope_recurrent_search"
@@ -130,6 +130,8 @@ class RecurrentSearchConfig(PreTrainedConfig):
                 f"The attention is one of {', '.join(ALIGNMENTS)} and the cell one of {', '.join(CELLS)}, not "
                 f"“{self.attention}” and “{self.cell}”."
             )
+        if self.tie_word_embeddings and self.d_output != self.d_embedding:
+            raise HeadscopeError("One matrix for embeddings and output needs d_output and d_embedding to be equal.")
         if self.attention == "dot" and self.d_hidden % 2:
             raise HeadscopeError(
                 f"Give an even d_hidden ({self.d_hidden}): with a dot product each direction has half."

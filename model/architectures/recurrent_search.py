@@ -57,9 +57,7 @@ class RecurrentSearch(PreTrainedModel, GenerationMixin):
         self.embedding, self.dropout = nn.Embedding(config.vocab_size, config.d_embedding), Dropout(config.dropout)
         self.begin = nn.Linear(config.d_direction, config.d_hidden, bias=False)  # W_s
         self.decoder = (SearchDecoder if config.attention == "additive" else GlobalDecoder)(config)
-        same = config.d_output == config.d_embedding
-        self.narrow = nn.Identity() if same else nn.Linear(config.d_output, config.d_embedding, bias=False)
-        self.output = nn.Linear(config.d_embedding, config.vocab_size, bias=False)  # W_o
+        self.output = nn.Linear(config.d_output, config.vocab_size, bias=False)  # W_o
         self.post_init()
 
     @classmethod
@@ -105,7 +103,7 @@ class RecurrentSearch(PreTrainedModel, GenerationMixin):
             # States stand where a Transformer keeps keys, so that beams are reordered alike; only the last is read again.
             states.update(*(torch.stack(side, dim=1)[:, None] for side in zip(*after, strict=True)), 0)
         return Seq2SeqLMOutput(
-            logits=self.output(self.narrow(self.dropout(read))),
+            logits=self.output(self.dropout(read)),
             past_key_values=past_key_values,
             cross_attentions=(alignment[:, None],) if output_attentions else None,
             encoder_last_hidden_state=annotations,
