@@ -4,18 +4,16 @@ import html
 
 import streamlit as st
 
-from app import controls, engine, explanations, exporting, generation_panel, state
+from app import attention_exports, controls, engine, explanations, generation_panel, state, talk_controls
+from app.attention_pictures import head_message, head_title, same_sequence, selected_view
 from app.components.canvases import canvas
-from app.components.messages import head_grid_message, head_view_message
+from app.components.messages import head_grid_message
 from app.engine import Run
 from app.figures.token_list import token_list
 from app.panels import guarded
 from app.progress import progress_bar
-from model.analysis.blocks import segment_block
-from model.analysis.views import AttentionView, attention_view
-from model.trace import SEQUENCES, Trace
-
-SEGMENTS = {"A": 0, "B": 1}
+from app.selection import Selection
+from model.trace import Trace
 
 
 @st.fragment
@@ -27,7 +25,7 @@ def attention_panel(run: Run) -> None:
         generation_panel.stepper(run.generation)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         controls.head_controls(trace)
-        exports = st.container(width="content")
+        exports = st.container(width="content", horizontal=True, gap="small")
     selection = state.selection()
     stack = selection.stack or trace.stacks[0]
     with guarded(), progress_bar("Drawing all heads") as tell:
@@ -50,48 +48,9 @@ def attention_panel(run: Run) -> None:
         picked = state.on_pick("head", lambda place: state.change(token=view.token_at(place)))
         canvas("head_view", head, key="head", on_pick=picked)
     with exports:
-        exporting.export_popover(trace, stack, head_title(selection), thumbnails, view, head, token)
+        attention_exports.export_popover(trace, stack, head_title(selection), thumbnails, view, head, token)
+        talk_controls.add_to_talk("attention", ("head", "grid", "tokens"))
     state.publish()
-
-
-def selected_view(trace: Trace, selection: state.Selection, stack: str) -> AttentionView:
-    """Return the weights that the selection asks for."""
-    view = attention_view(
-        trace, selection.layer, selection.head, stack=stack, combination=selection.combination,
-        words=selection.words, hide_special=selection.hide_special,
-    )  # fmt: skip
-    return block_of(view, selection, trace, stack)
-
-
-def block_of(view: AttentionView, selection: state.Selection, trace: Trace, stack: str) -> AttentionView:
-    """Return the part of a view from one text of a pair to the other, or all of it."""
-    if selection.block == "all":
-        return view
-    rows, columns = (SEGMENTS[letter] for letter in selection.block.split(" to "))
-    query, key = (trace.sequence(selection.layer, side, stack) for side in ("query", "key"))
-    return segment_block(view, query, key, rows=rows, columns=columns)
-
-
-def head_message(view: AttentionView, selection: state.Selection, trace: Trace, stack: str) -> bytes:
-    """Return the message of the head component for a selection."""
-    title = head_title(selection)
-    size = f"{len(view.query_tokens)} queries by {len(view.key_tokens)} keys"
-    return head_view_message(
-        view,
-        title=title,
-        description=f"Attention of {title}, {size}.",
-        opened=(selection.layer, selection.head),
-        selected=view.place_of(selection.token),
-        scale=selection.scale,
-        common=selection.common,
-        threshold=selection.threshold,
-        same_sequence=same_sequence(stack),
-    )
-
-
-def same_sequence(stack: str) -> bool:
-    """Say whether queries and keys of a stack are the same tokens."""
-    return len(set(SEQUENCES[stack])) == 1
 
 
 def open_head(picked) -> None:
@@ -99,19 +58,7 @@ def open_head(picked) -> None:
     state.change(layer=int(picked[0]), head=int(picked[1]), combination="head")
 
 
-def head_title(selection: state.Selection) -> str:
-    """Return the name of what is open: L3 H1, or what several heads were combined to."""
-    layer = f"L{selection.layer}"
-    return {
-        "head": f"{layer} H{selection.head}",
-        "layer mean": f"{layer} mean",
-        "layer maximum": f"{layer} maximum",
-        "mean of all": "mean of all heads",
-        "maximum of all": "maximum of all heads",
-    }[selection.combination]
-
-
-def heading(selection: state.Selection, trace: Trace, stack: str) -> str:
+def heading(selection: Selection, trace: Trace, stack: str) -> str:
     """Return the heading of the open head as HTML, with a badge for everything that changes what the numbers mean."""
     badges = []
     if selection.hide_special:

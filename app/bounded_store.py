@@ -26,15 +26,15 @@ class BoundedStore:
 
         A value says its own size as `nbytes`. What `make` raises reaches its caller, and the next one tries again.
         """
-        found = self._get(key)
+        found = self.get(key)
         if found is not None:
             return found
         with self._making_of(key):
             # Another thread may have made it while this one waited.
-            found = self._get(key)
+            found = self.get(key)
             if found is None:
                 found = make()
-                self._put(key, found)
+                self.put(key, found)
         return found
 
     @contextmanager
@@ -52,14 +52,16 @@ class BoundedStore:
                 if waiting > 1:
                     self._making[key] = (making, waiting - 1)
 
-    def _get(self, key: Hashable):
+    def get(self, key: Hashable):
+        """Return the value under `key`, or None where there is none."""
         with self._lock:
             if key not in self._values:
                 return None
             self._values.move_to_end(key)
             return self._values[key][0]
 
-    def _put(self, key: Hashable, value) -> None:
+    def put(self, key: Hashable, value) -> None:
+        """Keep a value under `key` in the place of an earlier one."""
         size = len(value) if isinstance(value, bytes) else int(value.nbytes)
         with self._lock:
             self._values[key] = (value, size)

@@ -26,3 +26,9 @@ def runs() -> BoundedStore:
 def pictures() -> BoundedStore:
     """Thumbnails of recent traces."""
     return BoundedStore(max_bytes=GIGABYTE // 4)
+
+
+@st.cache_resource(show_spinner=False)
+def talks() -> BoundedStore:
+    """Talks that are being made, so that reloading a page loses none."""
+    return BoundedStore(max_bytes=GIGABYTE // 20, max_entries=10_000)

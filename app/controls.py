@@ -3,34 +3,17 @@
 import streamlit as st
 
 from app import explanations, state
+from app.attention_pictures import fitted, has_two_texts
 from app.figures.theme import SCALES
+from app.selection import BLOCKS
 from model.analysis.aggregation import COMBINATIONS
 
 
 def fit_to_trace(trace) -> None:
-    """Move a selection that this trace does not have (stack, layer, head, token) to the nearest that it has."""
+    """Move a selection that this trace does not have to the nearest that it has."""
     selection = state.selection()
-    stack = selection.stack if selection.stack in trace.stacks else trace.stacks[0]
-    layers = trace.of_stack(stack)
-    layer = min((one.index for one in layers), key=lambda index: abs(index - selection.layer))
-    shape = trace.layer(layer, stack).shape
-    token = selection.token
-    if token and int(token[1:]) >= shape[1 if token[0] == "q" else 2]:
-        token = ""
-    fitted = {
-        "stack": stack if len(trace.stacks) > 1 else "",
-        "layer": layer,
-        "head": min(selection.head, shape[0] - 1),
-    }
-    if selection.block != "all" and not has_two_texts(trace):
-        fitted["block"] = "all"
-    if {**fitted, "token": token} != {name: getattr(selection, name) for name in (*fitted, "token")}:
-        state.change(**fitted, token=token)
-
-
-def has_two_texts(trace) -> bool:
-    """Say whether the trace is of a pair of texts, A and B."""
-    return any(token.segment == 1 for tokens in trace.tokens.values() for token in tokens)
+    if fitted(selection, trace) != selection:
+        state.change(**vars(fitted(selection, trace)))
 
 
 def head_controls(trace) -> None:
@@ -45,7 +28,7 @@ def head_controls(trace) -> None:
     heads = list(range(trace.layer(state.selection().layer, stack).heads))
     st.selectbox("Head", heads, format_func=lambda index: f"H{index}", width=84, **state.bound("head"))
     if has_two_texts(trace):
-        st.selectbox("Block", state.BLOCKS, width=104, help=explanations.BLOCK_HELP, **state.bound("block"))
+        st.selectbox("Block", BLOCKS, width=104, help=explanations.BLOCK_HELP, **state.bound("block"))
     names = explanations.COMBINATION_NAMES
     st.selectbox("Show", COMBINATIONS, format_func=names.get, width=172, **state.bound("combination"))
     st.toggle("Words", help=explanations.WORDS_HELP, **state.bound("words"))

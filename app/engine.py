@@ -1,12 +1,20 @@
 """From a selection to a model, a trace and thumbnails, each made once and shared. Imports torch: import this late."""
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from app import cache
-from app.state import Selection
+from app.held_out import PairScores, pair_scores
+from app.selection import Selection
 from model import sources
 from model.analysis.thumbnails import Thumbnails, head_thumbnails
+from model.coreference_benchmark import benchmark_coreference
+from model.coreference_records import CoreferenceResults
+from model.coreference_results import merge_results, shipped_results
+from model.coreference_sets import read_set
+from model.errors import HeadscopeError
 from model.generation import Generation, record_generation
 from model.loading import LoadedModel, load_model
 from model.recording import record
@@ -85,3 +93,68 @@ def thumbnails_of(run: Run, selection: Selection, stack: str, progress: Callable
             run.trace, stack=stack, words=selection.words, hide_special=selection.hide_special, progress=progress
         ),
     )
+
+
+def sentence_run(selection: Selection, text: str, loaded: LoadedModel, progress: Callable[[float], None]) -> Run:
+    """Return the run of one text alone, whatever other page's input stands beside it; raises HeadscopeError."""
+    alone = replace(selection, text=text, pair=False, chat=False, new_tokens=0, cut=False)
+    return run(alone, loaded, progress)
+
+
+def known_pair_scores(
+    selection: Selection, loaded: LoadedModel, progress: Callable[[float], None]
+) -> PairScores | None:
+    """Return how every head of the selected model does on the minimal pairs, or None for a model that can read none of them."""
+    try:
+        return cache.pictures().get_or_make(
+            (model_key(selection), "minimal pairs", selection.direction),
+            lambda: pair_scores(loaded, selection.direction, progress),
+        )
+    except HeadscopeError:
+        return None
+
+
+@dataclass(frozen=True)
+class KeptResults:
+    """Results of coreference sets with the size that they count for in a store."""
+
+    results: CoreferenceResults
+    nbytes: int = 4_000_000
+
+
+def coreference_results(selection: Selection) -> CoreferenceResults | None:
+    """Return the results of the selected model on coreference sets: measured in this process, or shipped with the model."""
+    measured = cache.pictures().get((model_key(selection), "coreference results"))
+    return measured.results if measured is not None else shipped_results(selection.model)
+
+
+def measure_coreference(
+    selection: Selection, loaded: LoadedModel, name: str, files: list[tuple[str, bytes]], folder: str,
+    progress: Callable[[float], None],
+) -> CoreferenceResults:  # fmt: skip
+    """Measure a set with the selected model and keep its results beside those of other sets; raises HeadscopeError."""
+    with tempfile.TemporaryDirectory() as place:
+        for position, (file, data) in enumerate(files):
+            # The name says the type of a WinoBias file; nothing of a path stays in it.
+            (Path(place) / f"{position}-{Path(file).name}").write_bytes(data)
+        paths = sorted(Path(place).iterdir()) if files else [Path(folder).expanduser()]
+        data = read_set(name, paths)
+    measured = benchmark_coreference(loaded, data, progress=progress)
+    kept = _beside(coreference_results(selection), measured)
+    cache.pictures().put((model_key(selection), "coreference results"), KeptResults(kept))
+    return measured
+
+
+def _beside(earlier: CoreferenceResults | None, measured: CoreferenceResults) -> CoreferenceResults:
+    """Return new results together with earlier ones of other sets of the same model."""
+    others = (
+        {} if earlier is None else {name: found for name, found in earlier.sets.items() if name not in measured.sets}
+    )
+    runs = (
+        ()
+        if earlier is None
+        else tuple(run for run in earlier.runs if run.set not in {one.set for one in measured.runs})
+    )
+    if not others or earlier.revision != measured.revision:
+        return measured
+    return merge_results([replace(earlier, sets=others, runs=runs), measured])

@@ -41,3 +41,83 @@ TOKENS_CAPTION = "What the model reads. A word that is no entry of the vocabular
 CHAT_HELP = "Put the text into the model's own chat template as a user's message."
 WRITE_HELP = "Let a decoder go on from the text, and step through what it wrote."
 TARGET_HELP = "The decoder's text. Leave it empty and the model writes one itself."
+
+COREFERENCE_QUESTION = "Which heads link a pronoun to what it stands for?"
+COREFERENCE_HOW_TO_READ = """
+**The sentence** shows how much the chosen head attends from the mention (a pronoun, filled) to each candidate
+(underlined); the arc is the wider, the more. ✓ marks the candidate that is right. Click a word to make it a candidate or
+no longer one; Shift-click, or **M** on the keyboard, makes it the mention.
+
+**The grid** shows the margin of every head: attention to the right candidate minus attention to the best other one.
+A head that looks at neither is at 0, so a pale cell is not a wrong one. Click a cell to open that head.
+
+**Heads**: *held out* is the head that does best on the other minimal pairs, without the sentence that you see: with 72
+heads, the best one of a single sentence is partly luck. *Best here* shows that luckier one. *Mean of best* takes the mean
+over the best heads of the other pairs.
+
+A candidate of several tokens is summed, a mention of several tokens is averaged (Clark et al. 2019).
+"""
+NOT_EXPLANATION = (
+    "Attention is not explanation: a head that attends to the right noun may follow a habit (the nearest noun, the subject, "
+    "whatever stands out), and is one step among many. Where one word changes the answer, see whether the head changes too; "
+    "most do not. Read [Jain & Wallace 2019](https://arxiv.org/abs/1902.10186) and "
+    "[Wiegreffe & Pinter 2019](https://arxiv.org/abs/1908.04626)."
+)
+MENTION_HELP = "The word that refers to another one; a pronoun is proposed."
+CANDIDATES_HELP = "The words that the mention may stand for; nouns before it are proposed."
+ANSWER_HELP = "The candidate that is right; it is known for the minimal pairs, otherwise say which."
+HEADS_HELP = (
+    "Held out: the head that does best on the other minimal pairs, without this sentence. Best here: chosen on this very "
+    "sentence, which is partly luck."
+)
+HEAD_CHOICE_NAMES = {
+    "held out": "Held-out best",
+    "best here": "Best here",
+    "one head": "One head",
+    "mean of best": "Mean of best",
+}
+DIRECTION_HELP = (
+    "From the mention to the candidates, or the reverse: in a decoder, a candidate that comes after the mention can only "
+    "look back at it."
+)
+DIRECTION_NAMES = {"from mention": "From the mention", "to mention": "To the mention"}
+HEAD_WORD_HELP = "Of a candidate of several words, count the last one only."
+SECOND_HELP = "Beside the sentence, show one that differs from it in a word and has another answer."
+INCOMPLETE = (
+    "Choose what to follow: Shift-click the word that refers to another one, and click at least two candidates. "
+    "The boxes Mention and Candidates do the same."
+)
+SETS_QUESTION = "Does the same head do it again on real sets?"
+TALK_QUESTION = "Put scenes in order and present them."
+TALK_EMPTY = (
+    "There is no scene yet. Press “Add to talk” on another page, open a talk that you saved, or begin with the one that is "
+    "ready."
+)
+FILE_NO_MODEL = "This page runs a model: choose one from Bundled, Hub or Folder in the sidebar."
+TALK_EXPORT = (
+    "The HTML file presents the talk in any browser with the network off, with the same keys; its pictures stay "
+    "interactive. The PDF has a page for each scene."
+)
+SETS_HOW_TO_READ = """
+A head **chooses** the candidate that it attends to most from the pronoun. Its accuracy is the share of examples in which that
+is the right one; where it attends to several alike, each counts in part. Bars are 95 % intervals, drawn by whole templates or
+pages, since sentences of one template are not independent.
+
+Of many heads the best is partly luck. So one head is **chosen on the first half** of the templates, pro- and
+anti-stereotyped sentences together, and **measured on the second**, beside three baselines: the candidate nearest to
+the pronoun, the first one, and one at random.
+
+The **stereotype gap** of WinoBias is the accuracy on sentences whose answer fits the stereotype of the occupation minus that on
+sentences whose answer does not. A head far from the diagonal follows the stereotype, not the reference.
+
+Both candidates of an example are found and cut by the same rule, without their determiners: one word more on one side alone
+lifts a head from chance to nearly always right.
+"""
+SETS_EMPTY = (
+    "There are no results of this model yet. Press “Measure a set” and give the files of Winogender, WinoBias or GAP."
+)
+SET_FILES = {
+    "winogender": "templates.tsv and all_sentences.tsv (rudinger/winogender-schemas).",
+    "winobias": "pro_stereotyped_type1.txt, anti_stereotyped_type1.txt and so on (uclanlp/corefBias).",
+    "gap": "gap-development.tsv, gap-validation.tsv or gap-test.tsv (google-research-datasets/gap-coreference).",
+}

@@ -1,8 +1,6 @@
-"""Pictures and numbers as files: SVG, PDF, PNG, CSV, NPZ and HTML, each with its provenance inside; no browser needed."""
+"""Pictures and numbers as files: SVG, PDF, PNG, CSV and NPZ, each with its provenance inside; no browser needed."""
 
-import base64
 import dataclasses
-import html
 import importlib.util
 import io
 import json
@@ -10,11 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
-from app.figures.svg import clean
+from app.figures.svg import NAMESPACE, clean, serialize
 from model.analysis.thumbnails import Thumbnails, decode_tiles
 from model.analysis.views import AttentionView
 from model.trace import Provenance
@@ -29,12 +28,33 @@ MIME = {
 }
 PNG_SCALE = 2
 LONGEST_PART = 48
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 
 def describe(provenance: Provenance, **picture) -> dict:
     """Return what a file says of its origin: the trace's provenance and what the picture shows."""
     return {"made by": "Headscope", **dataclasses.asdict(provenance), "picture": picture}
+
+
+def describe_results(results, **picture) -> dict:
+    """Return what a file says of its origin where it shows results over a set."""
+    runs = [{"set": run.set, "command": run.command} for run in results.runs]
+    versions = results.runs[0].versions if results.runs else {}
+    origin = {"model": results.model, "revision": results.revision, "versions": dict(versions), "runs": runs}
+    return {"made by": "Headscope", **origin, "picture": picture}
+
+
+def chart_svg(chart, title: str, provenance: Mapping) -> str:
+    """Return an Altair chart as SVG, with its title, description and provenance inside."""
+    found = ElementTree.fromstring(_converter().vegalite_to_svg(chart.to_json()))
+    for tag, text in (
+        ("metadata", json.dumps(provenance, ensure_ascii=False)),
+        ("desc", chart.description),
+        ("title", title),
+    ):
+        element = ElementTree.Element(f"{{{NAMESPACE}}}{tag}")
+        element.text = clean(str(text))
+        found.insert(0, element)
+    return serialize(found)
 
 
 def file_name(parts: Sequence[str], extension: str) -> str:
@@ -58,11 +78,22 @@ def _converter():
 
 def pdf_bytes(svg: str, provenance: Mapping) -> bytes:
     """Return the figure as a vector PDF whose document information holds the provenance."""
+    return pdf_pages([svg], provenance)
+
+
+def pdf_pages(svgs: Sequence[str], provenance: Mapping) -> bytes:
+    """Return the figures as the pages of one vector PDF whose document information holds the provenance."""
     from pypdf import PdfReader, PdfWriter
 
-    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(_converter().svg_to_pdf(svg))))
+    writer = PdfWriter()
+    for svg in svgs:
+        writer.append(PdfReader(io.BytesIO(_converter().svg_to_pdf(svg))))
     writer.add_metadata(
-        {"/Creator": "Headscope", "/Title": _title(provenance), "/Subject": json.dumps(provenance, ensure_ascii=True)}
+        {
+            "/Creator": "Headscope",
+            "/Title": picture_title(provenance),
+            "/Subject": json.dumps(provenance, ensure_ascii=True),
+        }
     )
     stream = io.BytesIO()
     writer.write(stream)
@@ -87,13 +118,13 @@ def head_csv(view: AttentionView, provenance: Mapping) -> bytes:
     frame = pd.DataFrame(
         {
             "query": np.repeat(view.query_positions, columns),
-            "query_token": np.repeat([_cell(token) for token in view.query_tokens], columns),
+            "query_token": np.repeat([cell(token) for token in view.query_tokens], columns),
             "key": np.tile(view.key_positions, rows),
-            "key_token": np.tile([_cell(token) for token in view.key_tokens], rows),
+            "key_token": np.tile([cell(token) for token in view.key_tokens], rows),
             "weight": np.where(view.mask, view.weights, np.nan).reshape(-1),
         }
     )
-    return _csv(frame, provenance)
+    return frame_csv(frame, provenance)
 
 
 def grid_csv(thumbnails: Thumbnails, provenance: Mapping) -> bytes:
@@ -109,7 +140,7 @@ def grid_csv(thumbnails: Thumbnails, provenance: Mapping) -> bytes:
             "weight": decode_tiles(thumbnails.tiles).reshape(-1),
         }
     )
-    return _csv(frame, provenance)
+    return frame_csv(frame, provenance)
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray], provenance: Mapping) -> bytes:
@@ -129,49 +160,19 @@ def head_arrays(view: AttentionView) -> dict[str, np.ndarray]:
     }
 
 
-def standalone_html(component: str, message: bytes, provenance: Mapping) -> bytes:
-    """Return one HTML page that draws a canvas component with the network off.
-
-    The message travels as base64, so no token of the text can become markup; the policy forbids every outside source.
-    """
-    from app.components.sources import STYLES, markup, read_parts, script
-
-    title = _title(provenance)
-    # "<" never stands in the JSON, so that it cannot close its own script element.
-    described = json.dumps(provenance).replace("<", "\\u003c")
-    page = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>{html.escape(title)}</title>
-<style>{read_parts(("standalone.css", *STYLES[component]))}</style></head>
-<body><h1>{html.escape(title)}</h1>
-<main>{markup(component)}</main>
-<footer>{html.escape(_origin(provenance))}</footer>
-<script type="application/json" id="provenance">{described}</script>
-<script type="text/plain" id="message">{base64.b64encode(message).decode()}</script>
-<script type="module">
-{script(component).replace("export default function", "function mount")}
-{read_parts(("standalone.js",))}
-</script></body></html>
-"""
-    return clean(page).encode()
-
-
-def _title(provenance: Mapping) -> str:
+def picture_title(provenance: Mapping) -> str:
+    """Return the title of the picture that a provenance describes."""
     return str(provenance.get("picture", {}).get("title", "Attention"))
 
 
-def _origin(provenance: Mapping) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in provenance.get("versions", {}).items())
-    parts = [provenance.get("model"), provenance.get("revision"), provenance.get("dtype"), versions]
-    return " · ".join(str(part) for part in parts if part)
-
-
-def _cell(token: str) -> str:
+def cell(token: str) -> str:
+    """Return a text as a cell of a table file."""
     # A spreadsheet would run such a cell as a formula.
     return clean(f"'{token}" if len(token) > 1 and token[0] in "=+-@" else token)
 
 
-def _csv(frame: pd.DataFrame, provenance: Mapping) -> bytes:
+def frame_csv(frame: pd.DataFrame, provenance: Mapping) -> bytes:
+    """Return a frame as CSV, with provenance columns."""
     picture = provenance.get("picture", {})
     origin = {
         "model": provenance.get("model"),
@@ -180,4 +181,4 @@ def _csv(frame: pd.DataFrame, provenance: Mapping) -> bytes:
         "dtype": provenance.get("dtype"),
         "headscope": provenance.get("versions", {}).get("headscope"),
     }
-    return frame.assign(**{name: _cell(str(value)) for name, value in origin.items()}).to_csv(index=False).encode()
+    return frame.assign(**{name: cell(str(value)) for name, value in origin.items()}).to_csv(index=False).encode()

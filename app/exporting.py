@@ -1,129 +1,49 @@
-"""The export popover: every picture in every format, made only when its button is clicked."""
+"""The export popover: every picture of a page in every format, made only when its button is clicked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
-from app import export, state
-from app.components.messages import head_grid_message
-from app.figures.head_grid import head_grid
-from app.figures.head_heatmap import attention_heatmap
+from app import export
 from app.figures.theme import Theme, theme
-from app.figures.token_links import token_links
-from model.analysis.thumbnails import Thumbnails
-from model.analysis.views import AttentionView, head_weights
-from model.trace import Trace
 
-PICTURES = {"heatmap": "Heatmap", "links": "Links", "grid": "All heads"}
-_SETTINGS = ("layer", "head", "combination", "words", "hide_special", "scale", "common", "threshold")
+Makers = dict[str, Callable[[], bytes]]
 
 
-def export_popover(
-    trace: Trace,
-    stack: str,
-    title: str,
-    thumbnails: Thumbnails,
-    view: AttentionView,
-    message: bytes,
-    selected: str,
-) -> None:
+@dataclass(frozen=True)
+class Files:
+    """The files of one picture: for each format the function that makes it, and the parts of their common name."""
+
+    makers: Makers
+    name: tuple[str, ...]
+
+
+def export_popover(pictures: Mapping[str, str], files: Callable[[str, Theme], Files]) -> None:
     """Draw the choice of picture and appearance, and one download button per format.
 
-    `message` is what the head's canvas shows; `selected` is the selected token of the view.
+    `pictures` names what there is to export; `files` returns the files of one picture in one appearance.
     """
     with st.popover("Export"):
+        first = next(iter(pictures))
         picture = st.segmented_control(
-            "Picture", PICTURES, format_func=PICTURES.get, key="export_picture", default="heatmap"
+            "Picture", list(pictures), format_func=pictures.get, key="export_picture", default=first
         )
         appearance = st.segmented_control("Appearance", ["light", "dark"], key="export_theme", default="light")
-        picture, chosen = picture or "heatmap", theme(appearance or "light")
-        provenance = picture_provenance(trace, stack, title, picture)
-        if picture == "grid":
-            makers = grid_makers(trace, stack, thumbnails, provenance, chosen)
-        else:
-            makers = head_makers(picture, view, selected, message, provenance, chosen)
+        found = files(picture if picture in pictures else first, theme(appearance or "light"))
         with st.container(horizontal=True, gap="small"):
-            for extension, make in makers.items():
+            for extension, make in found.makers.items():
                 st.download_button(
                     extension, data=make, mime=export.MIME[extension], on_click="ignore", key=f"export_{extension}",
-                    file_name=export.file_name([trace.provenance.model, *_place(trace, stack, title, picture)], extension),
+                    file_name=export.file_name(found.name, extension),
                 )  # fmt: skip
         st.caption("Each file says which model, layer, head and versions it came from.")
 
 
-def picture_provenance(trace: Trace, stack: str, title: str, picture: str) -> dict:
-    """Return what the files of a picture say of their origin."""
-    selection = state.selection()
-    shown = " ".join([trace.provenance.model, *_place(trace, stack, title, picture)[:-1]])
-    settings = {name: getattr(selection, name) for name in _SETTINGS}
-    return export.describe(trace.provenance, title=shown, kind=picture, stack=stack, **settings)
-
-
-def head_makers(
-    picture: str, view: AttentionView, selected: str, message: bytes, provenance: dict, chosen: Theme
-) -> dict[str, Callable[[], bytes]]:
-    """Return for each format the function that makes the file of one head's heatmap or links."""
-    settings = provenance["picture"]
-
-    def svg() -> str:
-        if picture == "links":
-            return token_links(
-                view, theme=chosen, title=settings["title"], threshold=settings["threshold"], selected=selected,
-                provenance=provenance,
-            )  # fmt: skip
-        return attention_heatmap(
-            view,
-            theme=chosen,
-            title=settings["title"],
-            scale=settings["scale"],
-            common=settings["common"],
-            provenance=provenance,
-        )
-
-    return _picture_makers(svg, provenance) | {
-        "CSV": lambda: export.head_csv(view, provenance),
-        "NPZ": lambda: export.npz_bytes(export.head_arrays(view), provenance),
-        "HTML": lambda: export.standalone_html("head_view", message, provenance),
-    }
-
-
-def grid_makers(
-    trace: Trace, stack: str, thumbnails: Thumbnails, provenance: dict, chosen: Theme
-) -> dict[str, Callable[[], bytes]]:
-    """Return for each format the function that makes the file of the head grid; the NPZ holds the exact weights."""
-    settings = provenance["picture"]
-    selected = (settings["layer"], settings["head"])
-    look = {"scale": settings["scale"], "common": settings["common"], "selected": selected}
-
-    def svg() -> str:
-        return head_grid(thumbnails, theme=chosen, title=settings["title"], provenance=provenance, **look)
-
-    def arrays() -> dict[str, np.ndarray]:
-        chosen_weights = head_weights(
-            trace, stack=stack, words=settings["words"], hide_special=settings["hide_special"]
-        )
-        tokens = export.head_arrays(thumbnails.view)
-        return {f"layer_{layer}": weights for layer, weights in chosen_weights} | {
-            name: tokens[name] for name in ("query_tokens", "key_tokens")
-        }
-
-    return _picture_makers(svg, provenance) | {
-        "CSV": lambda: export.grid_csv(thumbnails, provenance),
-        "NPZ": lambda: export.npz_bytes(arrays(), provenance),
-        "HTML": lambda: export.standalone_html("head_grid", head_grid_message(thumbnails, **look), provenance),
-    }
-
-
-def _picture_makers(svg: Callable[[], str], provenance: dict) -> dict[str, Callable[[], bytes]]:
+def picture_makers(svg: Callable[[], str], provenance: dict) -> Makers:
+    """Return the makers of an SVG figure as SVG, PDF and PNG."""
     return {
         "SVG": lambda: svg().encode(),
         "PDF": lambda: export.pdf_bytes(svg(), provenance),
         "PNG": lambda: export.png_bytes(svg(), provenance),
     }
-
-
-def _place(trace: Trace, stack: str, title: str, picture: str) -> list[str]:
-    """Return the parts of a name that say where in the model a picture is from, and what it is."""
-    side = [stack] if len(trace.stacks) > 1 else []
-    return [*side, *(["all heads"] if picture == "grid" else [title]), picture]

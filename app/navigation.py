@@ -12,4 +12,8 @@ class Page:
     url_path: str
 
 
-PAGES = (Page(file="attention.py", title="Attention", url_path="attention"),)
+PAGES = (
+    Page(file="attention.py", title="Attention", url_path="attention"),
+    Page(file="coreference.py", title="Coreference", url_path="coreference"),
+    Page(file="talk.py", title="Talk", url_path="talk"),
+)

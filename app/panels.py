@@ -19,9 +19,10 @@ def page_style() -> None:
     st.html(f"<style>{(Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>")
 
 
-def question(text: str) -> None:
-    """Show the one sentence that says what the page answers."""
-    st.html(f'<p class="question">{html.escape(text)}<small>{html.escape(explanations.COUNTING)}</small></p>')
+def question(text: str, counting: bool = True) -> None:
+    """Show the one sentence that says what the page answers, and from where it counts."""
+    small = f"<small>{html.escape(explanations.COUNTING)}</small>" if counting else ""
+    st.html(f'<p class="question">{html.escape(text)}{small}</p>')
 
 
 def notice(sentence: str) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import panels, state
 from app.progress import progress_bar
+from app.selection import DEVICES
 from model.catalog import BUNDLED, SUGGESTED_HUB_MODELS
 
 SOURCES = {"bundled": "Bundled", "hub": "Hub", "folder": "Folder", "file": "File"}
@@ -31,7 +32,7 @@ def model_picker() -> None:
         if source == "file":
             return
         left, right = st.columns(2)
-        left.selectbox("Device", state.DEVICES, **state.bound("device"))
+        left.selectbox("Device", DEVICES, **state.bound("device"))
         right.selectbox("Numbers", ["auto", "float32", "bfloat16", "float16"], **state.bound("dtype"))
 
 

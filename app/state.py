@@ -1,110 +1,17 @@
-"""What is selected: one frozen value in the session, mirrored in the URL. The only user of st.session_state."""
+"""What is selected in this session, mirrored in the URL, and the talk that is being made. The only user of st.session_state."""
 
-import re
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from urllib.parse import quote
+from dataclasses import replace
 
 import streamlit as st
 
-from app.figures.theme import SCALES
-from model.analysis.aggregation import COMBINATIONS
-from model.catalog import BUNDLED, DEFAULT_MODEL
+from app import cache
+from app.selection import Selection, read_selection, source_of, write_selection
+from app.talks import Talk
+from model.catalog import DEFAULT_MODEL
 
-DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
-# Characters of a text as they stand in an address; servers refuse addresses of more than 64 kB in all.
-LONGEST_URL_TEXT = 12_000
-TYPED = ("text", "second", "target", "revision")
-# "spread" divides a model that is larger than one device over several, the CPU and disk.
-DEVICES = ("auto", "cuda", "mps", "cpu", "spread")
-METHODS = ("greedy", "sampled", "beam")
-BLOCKS = ("all", "A to A", "A to B", "B to A", "B to B")
-MOST_NEW_TOKENS = 64
-STACKS = ("", "encoder", "decoder", "cross")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Everything that decides what a page shows; `token` is "", "q3" (a query) or "k5" (a key), counted in tokens."""
-
-    model: str = DEFAULT_MODEL
-    revision: str = ""
-    device: str = "auto"
-    dtype: str = "auto"
-    text: str = DEFAULT_TEXT
-    pair: bool = False
-    second: str = ""
-    chat: bool = False
-    target: str = ""
-    new_tokens: int = 0
-    method: str = "greedy"
-    seed: int = 0
-    step: int = 1
-    stack: str = ""
-    layer: int = 3
-    head: int = 1
-    combination: str = "head"
-    words: bool = False
-    hide_special: bool = False
-    scale: str = "square root"
-    common: bool = True
-    threshold: float = 0.1
-    token: str = "q10"
-    block: str = "all"
-    cut: bool = False
-
-
-_CHOICES = {
-    "block": BLOCKS,
-    "method": METHODS,
-    "stack": STACKS,
-    "combination": COMBINATIONS,
-    "scale": SCALES,
-    "device": DEVICES,
-    "dtype": ("auto", "float32", "bfloat16", "float16"),
-}
-_RANGES = {
-    "layer": (0, 10_000),
-    "head": (0, 10_000),
-    "threshold": (0.0, 1.0),
-    "new_tokens": (0, MOST_NEW_TOKENS),
-    "seed": (0, 10**9),
-    "step": (1, MOST_NEW_TOKENS),
-}
-_DEFAULT = Selection()
-
-
-def read_selection(parameters: dict[str, str]) -> Selection:
-    """Return the Selection that URL parameters describe; what is unknown or out of range keeps its default."""
-    found = {}
-    for entry in fields(Selection):
-        if entry.name in parameters:
-            try:
-                found[entry.name] = _parse(entry.name, parameters[entry.name])
-            except ValueError:
-                continue
-    return replace(_default_for(found.get("text", DEFAULT_TEXT)), **found)
-
-
-def _default_for(text: str) -> Selection:
-    """Return the default beside a text: the token that is selected at first belongs to the default sentence."""
-    return _DEFAULT if text == DEFAULT_TEXT else replace(_DEFAULT, token="")
-
-
-def write_selection(selection: Selection) -> dict[str, str]:
-    """Return the URL parameters of a Selection: only what differs from the default."""
-    if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
-        # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
-        selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False)
-    for name in ("target", "second"):
-        if len(quote(getattr(selection, name), errors="replace")) > LONGEST_URL_TEXT:
-            selection = replace(selection, **{name: ""})
-    default = _default_for(selection.text)
-    return {
-        entry.name: _format(getattr(selection, entry.name))
-        for entry in fields(Selection)
-        if getattr(selection, entry.name) != getattr(default, entry.name)
-    }
+TYPED = ("text", "second", "target", "revision", "other")
 
 
 def selection() -> Selection:
@@ -120,8 +27,10 @@ def change(**values) -> None:
 
 
 def publish() -> None:
-    """Write the selection into the URL, where it is not there already."""
+    """Write the selection into the URL, where it is not there already, and the name under which the talk is kept."""
     wanted = write_selection(selection())
+    if talk().scenes:
+        wanted["talk"] = st.session_state["talk_name"]
     if dict(st.query_params) == wanted:
         return
     if wanted:
@@ -147,11 +56,16 @@ def bound(name: str) -> dict:
     return {"key": key, "on_change": commit}
 
 
-def source_of(model: str) -> str:
-    """Return where a model name points: "bundled", "folder" or "hub"."""
-    if model in BUNDLED:
-        return "bundled"
-    return "folder" if model.startswith(("/", ".", "~")) or "\\" in model or model[1:2] == ":" else "hub"
+def bound_words(name: str, current: list[str]) -> dict:
+    """Return the key and callback of a list of word groups that is one field of the selection, "1,5-6"; it shows `current`."""
+    key = f"widget_{name}"
+    st.session_state[key] = current
+
+    def commit() -> None:
+        groups = sorted(st.session_state[key], key=lambda group: int(group.split("-")[0]))
+        change(**{name: ",".join(groups), "answer": -1})
+
+    return {"key": key, "on_change": commit}
 
 
 def is_asked_for(model: str) -> bool:
@@ -210,21 +124,37 @@ def on_pick(key: str, handle: Callable) -> Callable[[], None]:
     return picked
 
 
-def _parse(name: str, text: str):
-    default = getattr(_DEFAULT, name)
-    if isinstance(default, bool):
-        if text not in ("0", "1"):
-            raise ValueError(name)
-        return text == "1"
-    value = type(default)(text)
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise ValueError(name)
-    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
-        raise ValueError(name)
-    if name == "token" and not re.fullmatch(r"([qk]\d{1,6})?", value, re.ASCII):
-        raise ValueError(name)
-    return value
+def talk() -> Talk:
+    """Return the talk of this session; after a reload of the page that is the one that its address names."""
+    if "talk" not in st.session_state:
+        _keep(cache.talks().get(st.query_params.get("talk", "")) or Talk())
+    return st.session_state["talk"]
 
 
-def _format(value) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
+def change_talk(talk: Talk) -> None:
+    """Put another talk in the place of this session's; the boxes in which it is typed are filled anew."""
+    _keep(talk)
+    st.session_state["talk_version"] = talk_version() + 1
+
+
+def _keep(talk: Talk) -> None:
+    # Under a name of this session's own: whoever opens its address gets a copy.
+    name = st.session_state.setdefault("talk_name", secrets.token_urlsafe(9))
+    st.session_state["talk"] = talk
+    cache.talks().put(name, talk)
+
+
+def talk_version() -> int:
+    """Return a number that changes whenever the order of scenes may have changed, for the keys of their boxes."""
+    return st.session_state.get("talk_version", 0)
+
+
+def typed_talk(key: str, value: str, keep: Callable[[Talk, str], Talk]) -> dict:
+    """Return the key and callback of a box that holds a text of the talk; `keep` puts what was typed into the talk."""
+    key = f"talk_{talk_version()}_{key}"
+    st.session_state.setdefault(key, value)
+
+    def commit() -> None:
+        _keep(keep(talk(), st.session_state[key]))
+
+    return {"key": key, "on_change": commit}

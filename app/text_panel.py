@@ -5,6 +5,7 @@ import streamlit as st
 from app import explanations, state
 from app.examples import EXAMPLES
 from app.figures.token_strip import token_strip
+from app.selection import METHODS, MOST_NEW_TOKENS, UNREAD
 
 
 def text_box():
@@ -35,11 +36,11 @@ def _input_options() -> None:
     st.toggle("Second sentence", help=explanations.PAIR_HELP, **_forgetting_cut(state.bound("pair")))
     st.toggle("Chat template", help=explanations.CHAT_HELP, **_forgetting_cut(state.bound("chat")))
     st.number_input(
-        "Tokens to write", min_value=0, max_value=state.MOST_NEW_TOKENS, help=explanations.WRITE_HELP,
+        "Tokens to write", min_value=0, max_value=MOST_NEW_TOKENS, help=explanations.WRITE_HELP,
         **_forgetting_cut(state.bound("new_tokens")),
     )  # fmt: skip
     if state.selection().new_tokens:
-        st.segmented_control("How", state.METHODS, **_forgetting_cut(state.bound("method")))
+        st.segmented_control("How", METHODS, **_forgetting_cut(state.bound("method")))
         if state.selection().method == "sampled":
             st.number_input("Seed", min_value=0, max_value=10**9, **_forgetting_cut(state.bound("seed")))
 
@@ -66,7 +67,7 @@ def token_strips(trace, limit: int | None, tokenizer=None) -> None:
 
 
 def _use(text: str) -> None:
-    state.change(text=text, token="", cut=False, step=1)
+    state.change(text=text, token="", cut=False, step=1, other="", **UNREAD)
 
 
 def _forgetting_cut(binding: dict) -> dict:
@@ -74,6 +75,6 @@ def _forgetting_cut(binding: dict) -> dict:
 
     def changed() -> None:
         commit()
-        state.change(cut=False, token="", step=1)
+        state.change(cut=False, token="", step=1, **UNREAD)
 
     return {**binding, "on_change": changed}

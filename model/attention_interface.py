@@ -15,7 +15,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from model.attention_weights import attention_weights, masked_scores
-from model.collector import Collector
+from model.batch_collector import BatchCollector
+from model.collector import Collector, parts_of
 from model.verification import disagreement
 
 IMPLEMENTATION = "headscope"
@@ -42,6 +43,7 @@ def intercepted_attention(
         collector.attend(
             module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux
         )  # fmt: skip
+    if collector is not None and collector.exact:
         options = {"dropout": dropout, "position_bias": position_bias, "softcap": softcap, "s_aux": s_aux, **kwargs}
         options = {name: option for name, option in options.items() if option is not None}
         collector.off(disagreement(module, query, key, value, attention_mask, scaling, causal, options))
@@ -67,7 +69,8 @@ def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks) -> 
         allowed = mask[min(entry, mask.shape[0] - 1)] if mask is not None and mask.dtype == torch.bool else None
         added = mask[min(entry, mask.shape[0] - 1)] if mask is not None and mask.dtype != torch.bool else None
         if bias is not None:
-            added = bias[0] if added is None else bias[0] + added
+            own = bias[min(entry, bias.shape[0] - 1)]
+            added = own if added is None else own + added
         if causal:
             allowed = torch.ones(1, query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_()
         scores = masked_scores(query[entry], key[entry], scaling, allowed, added, softcap)
@@ -132,10 +135,14 @@ def attention_implementation(model: PreTrainedModel, name: str) -> Iterator[None
 
 @contextmanager
 def collecting(
-    model: PreTrainedModel, implementation: str, progress: Callable[[float], None] | None = None
+    model: PreTrainedModel, implementation: str, progress: Callable[[float], None] | None = None, batch: int = 1
 ) -> Iterator[Collector]:
-    """Collect attention and hidden states of what runs inside; hooks and settings are gone afterwards."""
-    collector = Collector(model, progress)
+    """Collect attention and hidden states of what runs inside; hooks and settings are gone afterwards.
+
+    With `batch` above 1 the collector is a BatchCollector, whose entries hold what was collected.
+    """
+    parts = parts_of(model)
+    collector = Collector(parts, progress) if batch == 1 else BatchCollector(parts, batch, progress)
     handles = []
     token = _collector.set(collector)
     try:
@@ -154,11 +161,11 @@ def _hook(block: nn.Module, list_name: str, collector: Collector) -> list:
     # Another thread may run the same model meanwhile: a hook acts only in the context that it was made for.
     def before(_module, args, kwargs):
         if _collector.get() is collector:
-            collector.enter_block(list_name, args, kwargs)
+            collector.enter_block(list_name, args[0] if args else kwargs.get("hidden_states"))
 
     def after(_module, _args, output):
         if _collector.get() is collector:
-            collector.leave_block(list_name, output)
+            collector.leave_block(list_name, output[0] if isinstance(output, tuple) else output)
 
     return [block.register_forward_pre_hook(before, with_kwargs=True), block.register_forward_hook(after)]
 

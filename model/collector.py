@@ -1,8 +1,8 @@
 """What the attention modules and the blocks of one forward pass hand over, gathered in the order of their calls."""
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -14,12 +14,24 @@ from model.layers import LazyLayer
 _CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a model is made of: its modules' names, by the module's id, and its stacks of blocks, by name."""
+
+    names: Mapping[int, str]
+    lists: Mapping[str, nn.ModuleList]
+
+
+def parts_of(model: nn.Module) -> Parts:
+    """Return the Parts of a model."""
+    return Parts({id(module): name for name, module in model.named_modules()}, _outermost_lists(model))
+
+
 class Collector:
     """Gathers what the attention modules and the blocks of one forward pass hand over, in the order of their calls."""
 
-    def __init__(self, model: nn.Module, progress: Callable[[float], None] | None = None):
-        self.names = {id(module): name for name, module in model.named_modules()}
-        self.lists = _outermost_lists(model)
+    def __init__(self, parts: Parts, progress: Callable[[float], None] | None = None):
+        self.names, self.lists = parts.names, parts.lists
         self.layers: list[LazyLayer] = []
         self.calls: dict[str, int] = {}
         self.block: tuple[str, int] | None = None
@@ -124,18 +136,16 @@ class Collector:
         future = torch.ones(queries, keys, dtype=torch.bool, device=allowed.device).triu_(diagonal=1)
         return "decoder" if queries == keys and not bool((allowed & future).any()) else "encoder"
 
-    def enter_block(self, list_name: str, args: tuple, kwargs: dict) -> None:
-        """Note that a block of this list begins, and keep the input of the first."""
+    def enter_block(self, list_name: str, entering) -> None:
+        """Note that a block of this list begins, and keep the input of the first where it is a tensor."""
         self.calls[list_name] = self.calls.get(list_name, -1) + 1
         self.block = (list_name, self.calls[list_name])
         stream = self.streams.setdefault(list_name, [])
-        entering = args[0] if args else kwargs.get("hidden_states")
         if not stream and isinstance(entering, torch.Tensor):
             stream.append(entering.detach())
 
-    def leave_block(self, list_name: str, output) -> None:
+    def leave_block(self, list_name: str, leaving) -> None:
         """Keep the output of a block and report progress; the report may raise, which cancels the run."""
-        leaving = output[0] if isinstance(output, tuple) else output
         if isinstance(leaving, torch.Tensor):
             self.streams[list_name].append(leaving.detach())
         self.block = None

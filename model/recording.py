@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-import transformers
 
-import model as library
 from model.attention_interface import collecting, lazy_implementations
+from model.collector import Collector
 from model.dense_capture import dense_layers, dense_states
 from model.device_budget import holding, within_budget
 from model.devices import trace_budget
@@ -16,8 +15,9 @@ from model.encoding import Encoding, encode, running
 from model.errors import Cancelled, NoAttention
 from model.layers import AttentionLayer
 from model.loading import LoadedModel
+from model.recorded_trace import recorded_trace
 from model.reformer import reformer_maps
-from model.trace import Provenance, Trace
+from model.trace import Trace
 from model.unfolding import unfolding
 
 Progress = Callable[[float], None]
@@ -59,16 +59,16 @@ def record_encoding(
     device_budget: int | None = None,
 ) -> Trace:
     """Run the model once over an Encoding and return the Trace; `read` is given what the model itself returned."""
-    rising = None if progress is None else _rising(progress)
+    report = None if progress is None else rising(progress)
     with running_alone(loaded):
         budget = trace_budget(loaded.device) if device_budget is None else device_budget
         with holding(budget):
-            layers, states = _capture(loaded, encoding, rising, read)
+            layers, states = _capture(loaded, encoding, report, read)
         # What the model itself returned, or ran outside its blocks, is placed only now.
         layers, states = within_budget(layers, states, budget)
-    if rising is not None:
-        rising(1.0)
-    return Trace(layers, _tokens_by_side(layers, encoding), states, _provenance(loaded, encoding, layers))
+    if report is not None:
+        report(1.0)
+    return recorded_trace(loaded, encoding, layers, states)
 
 
 @contextmanager
@@ -83,14 +83,8 @@ def running_alone(loaded: LoadedModel) -> Iterator[None]:
 
 def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None, read: ReadOutput | None = None):
     """Return (attention layers, hidden states): lazily where the family allows, else as the model returns them."""
-    layers, states = (), {}
-    for implementation in lazy_implementations(loaded.model):
-        with collecting(loaded.model, implementation, progress) as collector:
-            _forward(loaded, encoding.tensors, read)
-        if collector.agrees:
-            layers, states = _numbered(collector.layers), collector.states()
-        if not collector.needs_whole_masks:
-            break
+    collector = collected(loaded, encoding.tensors, progress, read)
+    layers, states = ((), {}) if collector is None else captured(collector)
     if not _complete(loaded, layers):
         layers, states = _dense_capture(loaded, encoding, progress, read)
     if not layers:
@@ -101,6 +95,27 @@ def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None,
     return layers, states
 
 
+def collected(
+    loaded: LoadedModel,
+    tensors: Mapping[str, torch.Tensor],
+    progress: Progress | None,
+    read: ReadOutput | None = None,
+    batch: int = 1,
+) -> Collector | None:
+    """Return what one lazily captured run collected; None where that is not exactly what the model computed with."""
+    for implementation in lazy_implementations(loaded.model):
+        with collecting(loaded.model, implementation, progress, batch) as collector:
+            _forward(loaded, tensors, read)
+        if not collector.needs_whole_masks:
+            return collector if collector.agrees else None
+    return None
+
+
+def captured(collector: Collector) -> tuple[tuple[AttentionLayer, ...], dict[str, tuple[torch.Tensor, ...]]]:
+    """Return (attention layers, hidden states by side) of a run that a collector gathered."""
+    return _numbered(collector.layers), collector.states()
+
+
 def _forward(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], read: ReadOutput | None, **options):
     with running(loaded):
         output = loaded.model(**tensors, **({"use_cache": False} if loaded.caches else {}), **options)
@@ -109,7 +124,7 @@ def _forward(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], read: Rea
     return output
 
 
-def _rising(progress: Progress) -> Progress:
+def rising(progress: Progress) -> Progress:
     """Return a progress that never goes back, where a model must be run a second time."""
     highest = 0.0
 
@@ -154,37 +169,6 @@ def _dense_capture(loaded: LoadedModel, encoding: Encoding, progress: Progress |
     unfold = unfolding(config, encoding.tensors, output, maps)
     layers = dense_layers(output, alone, hasattr(config, "attention_window"), unfold)
     return layers, dense_states(output, layers, collector.streams.values())
-
-
-def _tokens_by_side(layers, encoding: Encoding):
-    """Return the tokens of each side: in a model with one stack the text belongs to that stack, whatever its kind."""
-    if encoding.target_tokens is not None:
-        return {"encoder": encoding.tokens, "decoder": encoding.target_tokens}
-    sides = {"encoder" if layer.stack == "encoder" else "decoder" for layer in layers}
-    return dict.fromkeys(sorted(sides), encoding.tokens)
-
-
-def _provenance(loaded: LoadedModel, encoding: Encoding, layers) -> Provenance:
-    sources = {layer.source for layer in layers}
-    capture = {
-        "lazy": "lazy: queries and keys kept from one fused forward pass, weights recomputed in float32",
-        "dense": "dense: weights as the model returns them in eager mode",
-    }
-    return Provenance(
-        model=loaded.name,
-        revision=loaded.revision,
-        model_type=loaded.model.config.model_type,
-        dtype=str(loaded.dtype).removeprefix("torch."),
-        device=str(loaded.device),
-        capture="; ".join(capture[source] for source in sorted(sources)),
-        versions=_versions(),
-        text=encoding.text,
-        text_pair=encoding.text_pair,
-    )
-
-
-def _versions() -> dict[str, str]:
-    return {"headscope": library.__version__, "torch": torch.__version__, "transformers": transformers.__version__}
 
 
 @contextmanager

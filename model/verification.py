@@ -17,8 +17,9 @@ def disagreement(
 ) -> torch.Tensor | None:
     """Return how far our weights and outputs are from the family's eager ones, as a share of the tolerance (scalar).
 
-    Tensors have a batch axis; `options` are the keyword arguments of the attention function. Some
-    families leave the sink out of the weights they return, but not out of the output: then rows are scaled alike.
+    Tensors have a batch axis, of which the entry that is furthest off counts; `options` are the keyword arguments of the
+    attention function. Some families leave the sink out of the weights they return, but not out of the output: then rows
+    are scaled alike.
     None where the family has no eager function, or one that does not take single rows.
     """
     eager = vars(sys.modules[type(module).__module__]).get("eager_attention_forward")
@@ -35,26 +36,36 @@ def disagreement(
         return None
     if weights is None or weights.shape != (*query.shape[:2], len(rows), key.shape[2]):
         return None
-    found = _own_weights(query[0][:, rows], key[0], scaling, added, options)
+    found = _own_weights(query[:, :, rows], key, scaling, added, options)
     groups = query.shape[1] // value.shape[1]
-    result = torch.matmul(found, value[0].float().repeat_interleave(groups, dim=0)).transpose(0, 1)
+    result = torch.matmul(found, value.repeat_interleave(groups, dim=1)).transpose(1, 2)
     off_weights = torch.minimum(
-        *((found - weights[0].float() * share).abs().amax() for share in (1.0, found.sum(-1, keepdim=True)))
+        *((found - weights.float() * share).abs().amax() for share in (1.0, found.sum(-1, keepdim=True)))
     )
-    off_output = (result - output[0].float()).abs().amax() / output.float().abs().amax().clamp(min=1e-6)
-    return torch.maximum(off_weights, off_output) / TOLERANCE
+    off_output = _largest(result - output.float()) / _largest(output.float()).clamp(min=1e-6)
+    return torch.maximum(off_weights, off_output.amax()) / TOLERANCE
+
+
+def _largest(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the largest absolute value of every entry of a batch."""
+    return tensor.abs().flatten(1).amax(dim=1)
 
 
 def _own_weights(query, key, scaling, added, options: dict) -> torch.Tensor:
+    """Return our weights [batch, head, row, key]: the heads of all entries side by side, as if of one."""
+    batch, heads = query.shape[:2]
     bias = options.get("position_bias")
     if added is not None:
         # The lowest float16 swallows a score only when rounded to float16: in float32 only the lowest float32 does.
         masked = added <= torch.finfo(added.dtype).min / 2
         added = added.float().masked_fill(masked, torch.finfo(torch.float32).min)
         bias = added if bias is None else bias + added
-    scores = masked_scores(query, key, float(scaling), None, None if bias is None else bias[0], options.get("softcap"))
-    sinks = options.get("s_aux")
-    return attention_weights(scores, None if sinks is None else sinks.reshape(-1))
+    if bias is not None:
+        bias = bias[0] if batch == 1 else bias.expand(batch, heads, -1, -1).flatten(0, 1)
+    softcap, sinks = options.get("softcap"), options.get("s_aux")
+    scores = masked_scores(query.flatten(0, 1), key.flatten(0, 1), float(scaling), None, bias, softcap)
+    weights = attention_weights(scores, None if sinks is None else sinks.reshape(-1).repeat(batch))
+    return weights.unflatten(0, (batch, heads))
 
 
 def _additive(mask, causal: bool, query, key, rows) -> torch.Tensor | None:

@@ -1,10 +1,12 @@
 """What a person does in the browser tests: find a canvas, point at a head or a cell, wait for a picture."""
 
-# The canvases stand in shadow roots; the first canvas of a component's root is its main one.
+import json
+
+# The components stand in shadow roots; the first canvas of a component's root is its main one.
 FIND = """(name) => {
   const search = (root) => {
     for (const element of root.querySelectorAll("*")) {
-      if (element.matches(name === "head_grid" ? ".headscope:has(.line)" : ".headscope:has(.matrix)")) return element;
+      if (element.matches(`.headscope.${name.replaceAll("_", "-")}`)) return element;
       const inside = element.shadowRoot && search(element.shadowRoot);
       if (inside) return inside;
     }
@@ -28,8 +30,18 @@ def first_picture(page, title: str) -> None:
     """Wait until grid and head are drawn and the page has come to rest."""
     wait_for_data(page, "head_view", "title", title)
     wait_for_data(page, "head_grid", "selected", title)
+    settled(page)
+
+
+def settled(page) -> None:
+    """Wait until the page has come to rest."""
     page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=WAIT_MILLISECONDS)
     page.wait_for_timeout(400)
+
+
+def read_data(page, component: str, name: str) -> str:
+    """Return what a component says of itself."""
+    return page.evaluate(f"([component, name]) => ({FIND})(component)?.dataset[name]", [component, name])
 
 
 def canvas_of(page, component: str):
@@ -45,6 +57,14 @@ def grid_place(page, layer: int, head: int) -> tuple[float, float]:
 def centre_of(page, query: int, key: int) -> tuple[float, float]:
     """Return the middle of a cell of the heatmap on the screen, while all of it is shown."""
     return _inside(page, "head_view", {"query": query, "key": key})
+
+
+def margin_place(page, layer: int, head: int) -> tuple[float, float]:
+    """Return the middle of a head's cell in the first grid of scores on the screen."""
+    place, box = json.loads(read_data(page, "score_grid", "place")), canvas_of(page, "score_grid").bounding_box()
+    return box["x"] + place["left"] + (head + 0.4) * place["across"], box["y"] + place["top"] + (layer + 0.4) * place[
+        "down"
+    ]
 
 
 def _inside(page, component: str, cell: dict[str, int]) -> tuple[float, float]:

@@ -1,25 +1,53 @@
 """Take the README's pictures: `python -m tests.screenshots docs`."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.app_server import browsing, serving
-from tests.browser_actions import first_picture
+from tests.browser_actions import first_picture, settled, wait_for_data
 
 SIZES = {"1280": (1280, 800), "1920": (1920, 1080)}
 
 
+def attention(page) -> None:
+    """Wait for grid and head."""
+    first_picture(page, "L3 H1")
+
+
+def coreference(page) -> None:
+    """Wait for the arcs and the open head."""
+    wait_for_data(page, "sentence_arcs", "arcs", "2")
+    wait_for_data(page, "head_view", "title", "L3 H1")
+    settled(page)
+
+
+def talk(page) -> None:
+    """Wait for the talk that comes with the app, and show the arcs of its fourth scene."""
+    wait_for_data(page, "talk_player", "scene", "0")
+    settled(page)
+    page.get_by_role("button", name="Scene 4", exact=True).click()
+    page.get_by_role("button", name="Next", exact=True).click()
+    page.wait_for_timeout(1200)
+
+
+PAGES: dict[str, Callable] = {"attention": attention, "coreference": coreference, "talk": talk}
+
+
 def take(folder: Path) -> None:
-    """Write the Attention page in light and dark, at two widths, as attention-<theme>-<width>.png."""
+    """Write every page in light and dark, at two widths, as <page>-<theme>-<width>.png."""
     folder.mkdir(parents=True, exist_ok=True)
     with serving() as address, browsing() as browser:
         for scheme in ("light", "dark"):
-            for name, (width, height) in SIZES.items():
+            for size, (width, height) in SIZES.items():
                 context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
-                page = context.new_page()
-                page.goto(address)
-                first_picture(page, "L3 H1")
-                page.screenshot(path=folder / f"attention-{scheme}-{name}.png")
+                for name, wait in PAGES.items():
+                    page = context.new_page()
+                    # The first page stands at the address itself.
+                    page.goto(f"{address}/{'' if name == 'attention' else name}")
+                    wait(page)
+                    page.screenshot(path=folder / f"{name}-{scheme}-{size}.png")
+                    page.close()
                 context.close()
 
 

@@ -1,6 +1,7 @@
 """The exported HTML page: it loads nothing, no token becomes markup, and it holds the exact numbers; and file names."""
 
 import base64
+import gzip
 import json
 import re
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ import pytest
 
 from app import export
 from app.components.messages import head_grid_message, head_view_message
+from app.standalone import standalone_html
 from tests.app_session import unpack
 from tests.hand_views import CLEANED, HOSTILE, PROVENANCE, hand_thumbnails, hand_view
 
@@ -70,7 +72,7 @@ def component(request):
 
 @pytest.fixture
 def page(component):
-    return export.standalone_html(component, message_of(component), DESCRIBED)
+    return standalone_html(component, message_of(component), DESCRIBED)
 
 
 def test_the_page_holds_three_scripts_and_only_its_own_elements(page):
@@ -107,8 +109,8 @@ def test_no_token_stands_in_the_page_as_it_is(page):
 
 
 def test_the_message_of_a_head_reads_back_from_the_page():
-    page = Page(export.standalone_html("head_view", head_message(VIEW), DESCRIBED))
-    found = unpack(base64.b64decode(page.inside["script"][1], validate=True))
+    page = Page(standalone_html("head_view", head_message(VIEW), DESCRIBED))
+    found = unpack(gzip.decompress(base64.b64decode(page.inside["script"][1], validate=True)))
     assert np.array_equal(found["weights"], np.where(VIEW.mask, VIEW.weights, np.nan), equal_nan=True)
     assert found["query_tokens"] == [token.replace("\ud800", "?") for token in HOSTILE]
     assert (found["selected"], found["open"], found["title"]) == ("q1", [1, 2], MARK)
@@ -116,8 +118,8 @@ def test_the_message_of_a_head_reads_back_from_the_page():
 
 def test_the_message_of_the_grid_reads_back_from_the_page():
     message = message_of("head_grid")
-    page = Page(export.standalone_html("head_grid", message, DESCRIBED))
-    assert base64.b64decode(page.inside["script"][1], validate=True) == message
+    page = Page(standalone_html("head_grid", message, DESCRIBED))
+    assert gzip.decompress(base64.b64decode(page.inside["script"][1], validate=True)) == message
     assert unpack(message)["tiles"].shape == (1, 1, len(HOSTILE), len(HOSTILE))
 
 

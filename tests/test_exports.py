@@ -11,7 +11,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from app import export
-from app.exporting import grid_makers, head_makers
+from app.attention_exports import grid_makers, head_makers
 from app.figures.theme import theme
 from model import record, wrap
 from model.analysis.thumbnails import decode_tiles, head_thumbnails

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from app.navigation import PAGES
-from app.state import DEFAULT_TEXT
+from app.selection import DEFAULT_TEXT
 from model.errors import ModelNotFound
 from model.hub import Listing
 from tests.app_session import html_of, messages, notices, open_page, read_html

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from app.state import LONGEST_URL_TEXT, Selection, read_selection, source_of, write_selection
+from app.selection import LONGEST_URL_TEXT, Selection, read_selection, source_of, write_selection
 from model.catalog import BUNDLED, DEFAULT_MODEL
 
 DEFAULT = Selection()
@@ -35,6 +35,16 @@ VALUES = {
     "threshold": [0.0, 0.25, 0.05, 1.0, 1 / 3, 1e-9],
     "token": ["", "q0", "k5", "q511"],
     "cut": [True],
+    "mention": ["0", "10", "3-4"],
+    "candidates": ["1", "1,5", "0-2,4,6-7"],
+    "answer": [0, 1, 19],
+    "other": ["And then?", "a&b"],
+    "choice": ["best here", "one head", "mean of best"],
+    "best": [1, 50],
+    "direction": ["to mention"],
+    "head_word": [True],
+    "view": ["real sets"],
+    "example_set": ["gap", "winobias type 1"],
 }
 CHANGES = [(name, value) for name, values in VALUES.items() for value in values]
 

@@ -62,12 +62,22 @@ function fontOf(element, size, weight = 400) {
   return `${weight} ${size}px ${family || "'Source Code Pro','DejaVu Sans Mono',Menlo,Consolas,monospace"}`;
 }
 
+/** How much larger than on a page everything is written: more than 1 in a talk. */
+function typeScale(element) {
+  return parseFloat(getComputedStyle(element).getPropertyValue("--type")) || 1;
+}
+
+/** The height in CSS pixels that whoever holds this component gives it; 0 where it takes what the window leaves. */
+function givenRoom(element) {
+  return parseFloat(getComputedStyle(element).getPropertyValue("--room")) || 0;
+}
+
 function clipped(text, longest) {
   const characters = Array.from(text);
   return characters.length > longest ? `${characters.slice(0, longest - 1).join("")}…` : text;
 }
 
-/** Call `redraw` when the element changes size or the page changes between light and dark; returns the way to stop. */
+/** Call `redraw` when the element changes size, the page its fonts, or light to dark; returns the way to stop. */
 function followPage(element, redraw) {
   const observer = new ResizeObserver(() => redraw());
   observer.observe(element);
@@ -76,10 +86,14 @@ function followPage(element, redraw) {
   probe.style.cssText = "position:absolute;width:0;height:0;color:var(--st-background-color);transition:color 1ms";
   probe.addEventListener("transitionend", () => redraw());
   element.append(probe);
-  window.addEventListener("resize", redraw);
+  const drawn = () => redraw();
+  window.addEventListener("resize", drawn);
+  // A font that arrives late changes how wide words are.
+  document.fonts.addEventListener("loadingdone", drawn);
   return () => {
     observer.disconnect();
-    window.removeEventListener("resize", redraw);
+    window.removeEventListener("resize", drawn);
+    document.fonts.removeEventListener("loadingdone", drawn);
   };
 }
 

@@ -39,13 +39,14 @@ class HeadGrid {
 
   layout() {
     const { layers, heads } = this.message;
-    const left = 36, top = 24, gap = heads > 24 ? 1 : 3;
-    const width = this.root.clientWidth;
-    const tallest = Math.floor((0.4 * window.innerHeight) / layers.length) - gap;
+    const type = typeScale(this.root), gap = heads > 24 ? 1 : 3;
+    const left = 36 * type, top = 24 * type, width = this.root.clientWidth;
+    const room = givenRoom(this.root) ? givenRoom(this.root) - top - 30 * type : 0.4 * window.innerHeight;
+    const tallest = Math.floor(room / layers.length) - gap;
     const widest = Math.floor((width - left) / heads) - gap;
-    const side = Math.max(Math.min(14, widest), Math.min(this.message.largest_tile, widest, tallest));
+    const side = Math.max(Math.min(14, widest), Math.min(this.message.largest_tile * type, widest, tallest));
     const step = side + gap;
-    return { left, top, gap, side, step, width, height: top + layers.length * step };
+    return { left, top, gap, side, step, type, width, height: top + layers.length * step };
   }
 
   draw() {
@@ -56,12 +57,12 @@ class HeadGrid {
     const palette = (this.palette = paletteFor(this.root, this.message.palettes));
     const { context, ratio } = sharpContext(this.canvas, place.width, place.height);
     this.drawTiles(context, ratio, palette, place);
-    const quiet = Math.min(14, Math.max(12, place.side * 0.45));
+    const quiet = place.type * Math.min(14, Math.max(12, (place.side / place.type) * 0.45));
     context.textBaseline = "middle";
-    const every = Math.max(1, Math.ceil(25 / place.step));
+    const every = Math.max(1, Math.ceil((25 * place.type) / place.step));
     for (let head = 0; head < heads; head++) {
       if (head % every) continue;
-      this.label(context, `H${head}`, place.left + head * place.step + place.side / 2, 11, "center", quiet, head === this.selected[1]);
+      this.label(context, `H${head}`, place.left + head * place.step + place.side / 2, place.top - 13 * place.type, "center", quiet, head === this.selected[1]);
     }
     layers.forEach((layer, row) => {
       if (row % every) return;
@@ -205,7 +206,7 @@ class HeadGrid {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function mountHeadGrid({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".headscope");
   if (!grids.has(root)) grids.set(root, new HeadGrid(root));
   const grid = grids.get(root);

@@ -28,20 +28,21 @@ class HeadMatrix {
   layout(width, height, context) {
     const { rows, columns, top, left } = this.shown;
     const { query_tokens, key_tokens } = this.message;
-    context.font = fontOf(this.root, 16);
+    const type = typeScale(this.root);
+    context.font = fontOf(this.root, 16 * type);
     const widest = (tokens, from, count) => Math.max(...tokens.slice(from, from + count).map((token) => context.measureText(clipped(token, 12)).width));
-    const rowLabels = Math.min(140, widest(query_tokens, top, rows) + 12);
-    const cell = Math.min((width - rowLabels - 4) / columns, (height - 60) / rows);
+    const rowLabels = Math.min(140 * type, widest(query_tokens, top, rows) + 12);
+    const cell = Math.min((width - rowLabels - 4) / columns, (height - 60 * type) / rows);
     const columnText = widest(key_tokens, left, columns);
     const upright = columnText + 6 <= cell;
-    const columnLabels = upright ? 24 : Math.min(96, columnText * 0.82 + 16);
+    const columnLabels = upright ? 24 * type : Math.min(96 * type, columnText * 0.82 + 16);
     // The last label leans out over the right edge.
     const last = context.measureText(clipped(key_tokens[left + columns - 1], 12)).width;
-    const right = upright ? 4 : Math.min(80, 0.48 * last + 6);
-    const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - 34) / rows);
+    const right = upright ? 4 : Math.min(80 * type, 0.48 * last + 6);
+    const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - 34 * type) / rows);
     return {
       width, height, upright, left: rowLabels, top: columnLabels, across: square * columns, down: square * rows,
-      cell: square, size: Math.min(16, Math.max(10, square * 0.7)),
+      cell: square, type, size: Math.min(16 * type, Math.max(10, square * 0.7)),
     };
   }
 
@@ -162,23 +163,24 @@ class HeadMatrix {
 
   drawScale(context, palette, place) {
     const { scale, maximum, masked } = this.message;
-    const y = place.top + place.down + 12, length = Math.min(150, place.across * 0.5);
+    const { type } = place;
+    const y = place.top + place.down + 12 * type, length = Math.min(150 * type, place.across * 0.5);
     for (let x = 0; x < length; x++) {
       context.fillStyle = levelColour(palette, x / length);
-      context.fillRect(place.left + x, y, 1.5, 9);
+      context.fillRect(place.left + x, y, 1.5, 9 * type);
     }
     context.fillStyle = palette.quiet;
     context.textBaseline = "middle";
     context.textAlign = "left";
-    context.font = fontOf(this.root, 12);
+    context.font = fontOf(this.root, 12 * type);
     const text = `0 to ${maximum === 1 ? "1" : maximum.toFixed(3)}, ${scale}`;
-    context.fillText(text, place.left + length + 8, y + 5);
-    if (masked && place.across > 330) {
+    context.fillText(text, place.left + length + 8, y + 5 * type);
+    if (masked && place.across > 330 * type) {
       const start = place.left + length + 18 + context.measureText(text).width;
       context.fillStyle = palette.masked;
-      context.fillRect(start, y, 12, 9);
+      context.fillRect(start, y, 12, 9 * type);
       context.fillStyle = palette.quiet;
-      context.fillText("masked", start + 17, y + 5);
+      context.fillText("masked", start + 17, y + 5 * type);
     }
   }
 

@@ -35,6 +35,7 @@ class HeadView {
 
   /** As tall as the window leaves room for, so that the whole head is seen without scrolling. */
   get room() {
+    if (givenRoom(this.root)) return givenRoom(this.root);
     const scrolled = this.root.getBoundingClientRect().top + (document.querySelector('[data-testid="stMain"]') || document.documentElement).scrollTop;
     const reserve = parseFloat(getComputedStyle(this.root).getPropertyValue("--reserve")) || 20;
     return Math.max(SHORTEST, window.innerHeight - scrolled - reserve);
@@ -48,11 +49,12 @@ class HeadView {
     const narrow = width < NARROW;
     this.drawnRoom = this.room;
     const height = narrow ? Math.min(this.drawnRoom, width + 60) : this.drawnRoom;
-    const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380), height + 70));
+    const type = typeScale(this.root);
+    const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380 * type), height + 70));
     this.root.querySelector(".pictures").style.flexDirection = narrow ? "column" : "row";
     this.root.querySelector(".links").style.height = `${height}px`;
     this.matrix.draw(palette, across, height, this.focus);
-    this.links.draw(palette, narrow ? width : Math.min(width - across - GAP, 520), height - 4, this.focus);
+    this.links.draw(palette, narrow ? width : Math.min(width - across - GAP, 520 * type), height - 4, this.focus);
     this.root.dataset.drawMilliseconds = (performance.now() - started).toFixed(1);
     const { left, top, cell } = this.matrix.place;
     this.root.dataset.place = JSON.stringify({ left, top, step: cell });
@@ -81,7 +83,7 @@ class HeadView {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function mountHeadView({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".headscope");
   if (!views.has(root)) views.set(root, new HeadView(root));
   const view = views.get(root);

@@ -33,4 +33,5 @@ def palettes() -> dict[str, dict]:
 
 def _palette(chosen: Theme) -> dict:
     colours = {field: getattr(chosen, field) for field in ("background", "text", "quiet", "accent", "masked")}
-    return {**colours, "sequential": chosen.sequential.reshape(-1).tolist()}
+    scales = {name: getattr(chosen, name).reshape(-1).tolist() for name in ("sequential", "diverging")}
+    return {**colours, **scales}

@@ -1,13 +1,32 @@
-"""The files of the canvas components, read as text; no streamlit, so that exports can use them too."""
+"""The files of the components, read as text; no streamlit, so that exports can use them too."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SCRIPTS = {
-    "head_grid": ("canvas.js", "head_grid.js"),
-    "head_view": ("canvas.js", "head_matrix.js", "token_links.js", "head_view.js"),
-}
-STYLES = {"head_grid": ("canvas.css",), "head_view": ("canvas.css", "head_view.css")}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component: its scripts and styles beside the shared ones, the function that mounts it, and the parts inside it."""
+
+    scripts: tuple[str, ...]
+    mount: str
+    styles: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+COMPONENTS = {
+    "head_grid": Component(("head_grid.js",), "mountHeadGrid"),
+    "head_view": Component(("head_matrix.js", "token_links.js", "head_view.js"), "mountHeadView", ("head_view.css",)),
+    "score_grid": Component(("score_grid.js",), "mountScoreGrid"),
+    "sentence_arcs": Component(("sentence_arcs.js",), "mountSentenceArcs", ("sentence_arcs.css",)),
+    "token_row": Component(("token_row.js",), "mountTokenRow", ("token_row.css",)),
+    "talk_player": Component(
+        ("talk_player.js",), "mountTalkPlayer", ("talk_player.css",),
+        ("head_grid", "head_view", "score_grid", "sentence_arcs", "token_row"),
+    ),
+}  # fmt: skip
 
 
 def read_parts(names: tuple[str, ...]) -> str:
@@ -16,15 +35,26 @@ def read_parts(names: tuple[str, ...]) -> str:
 
 
 def markup(component: str) -> str:
-    """Return the HTML of a component."""
-    return read_parts((f"{component}.html",))
+    """Return the HTML of a component; that of the parts inside it stands in templates."""
+    parts = [
+        f'<template data-part="{part}">{read_parts((f"{part}.html",))}</template>'
+        for part in COMPONENTS[component].parts
+    ]
+    return "\n".join([read_parts((f"{component}.html",)), *parts])
+
+
+def mount(component: str) -> str:
+    """Return the name of the function that mounts a component."""
+    return COMPONENTS[component].mount
 
 
 def script(component: str) -> str:
-    """Return the JavaScript of a component, whose default export mounts it."""
-    return read_parts(SCRIPTS[component])
+    """Return the JavaScript of a component and of the parts inside it."""
+    inside = [script for part in COMPONENTS[component].parts for script in COMPONENTS[part].scripts]
+    return read_parts(("canvas.js", *inside, *COMPONENTS[component].scripts))
 
 
 def style(component: str) -> str:
-    """Return the CSS of a component."""
-    return read_parts(STYLES[component])
+    """Return the CSS of a component and of the parts inside it."""
+    inside = [style for part in COMPONENTS[component].parts for style in COMPONENTS[part].styles]
+    return read_parts(("canvas.css", *inside, *COMPONENTS[component].styles))

@@ -28,30 +28,31 @@ class TokenLinks {
   layout(width, height) {
     const { query_tokens, key_tokens } = this.message;
     const rows = Math.max(query_tokens.length, key_tokens.length);
-    const step = Math.min(34, Math.max(13, (height - 34) / rows));
-    const size = Math.max(11, Math.min(16, step * 0.62, width * 0.066));
+    const type = typeScale(this.root);
+    const step = Math.min(34 * type, Math.max(13, (height - 34 * type) / rows));
+    const size = Math.max(11, Math.min(16 * type, step * 0.62, width * 0.066));
     const longest = Math.max(...query_tokens.concat(key_tokens).map((token) => Math.min(14, Array.from(token).length)));
     const column = Math.min(longest * size * 0.61 + 4, width * 0.36);
-    return { width, height: Math.max(height, rows * step + 34), step, size, top: 28, column };
+    return { width, height: Math.max(height, rows * step + 34 * type), step, size, type, top: 28 * type, column };
   }
 
   draw(palette, width, height, focus) {
     if (!this.message || width < 80) return;
     const place = (this.place = this.layout(width, height));
     const { context } = sharpContext(this.canvas, place.width, place.height);
-    context.font = fontOf(this.root, 12);
+    context.font = fontOf(this.root, 12 * place.type);
     context.fillStyle = palette.quiet;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    context.fillText("query", place.column, 10);
+    context.fillText("query", place.column, 10 * place.type);
     context.textAlign = "left";
-    context.fillText("key", width - place.column, 10);
+    context.fillText("key", width - place.column, 10 * place.type);
     const count = this.drawLines(context, palette, place, focus);
     this.drawTokens(context, palette, place, focus);
     if (this.found > count) {
       context.fillStyle = palette.quiet;
       context.textAlign = "center";
-      context.fillText(`strongest ${count}`, width / 2, 10);
+      context.fillText(`strongest ${count}`, width / 2, 10 * place.type);
     }
     if (!count) {
       context.fillStyle = palette.quiet;
@@ -80,7 +81,7 @@ class TokenLinks {
     context.strokeStyle = colour;
     for (const [query, key, weight] of lines) {
       context.globalAlpha = faint ? 0.16 * weight + 0.05 : 0.2 + 0.8 * Math.min(1, weight);
-      context.lineWidth = 0.6 + 7 * Math.min(1, weight);
+      context.lineWidth = (0.6 + 7 * Math.min(1, weight)) * this.place.type;
       context.beginPath();
       context.moveTo(from, this.y(query));
       context.bezierCurveTo(first, this.y(query), second, this.y(key), to, this.y(key));

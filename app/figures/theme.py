@@ -14,7 +14,10 @@ LOG_FLOOR = 1e-4
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one appearance; `sequential` runs from weight 0 to the top of the scale, uint8 [level, rgb]."""
+    """Colours of one appearance, the scales as uint8 [level, rgb].
+
+    `sequential` runs from weight 0 to the top of the scale; `diverging` from -m over 0, between its two middle levels, to +m.
+    """
 
     name: str
     background: str
@@ -24,6 +27,7 @@ class Theme:
     masked: str
     special: str
     sequential: np.ndarray
+    diverging: np.ndarray
 
 
 def _oklch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
@@ -63,6 +67,21 @@ def _sequential(start: tuple[float, float, float], middle_chroma: float, end: tu
     return np.stack([_colour(*values) for values in zip(lightness, chroma, hue, strict=True)])
 
 
+def _diverging(middle: float, end: float, negative: tuple[float, float], positive: tuple[float, float]) -> np.ndarray:
+    """Return uint8 [level, rgb]: lightness in OKLab is linear in the distance from the middle, the hue says the sign.
+
+    `middle` and `end` are lightnesses; `negative` and `positive` are chroma at the end, and hue.
+    """
+    signed = np.linspace(-1, 1, LEVELS)
+    arms = [negative if value < 0 else positive for value in signed]
+    return np.stack(
+        [
+            _colour(middle + (end - middle) * abs(value), chroma * abs(value), hue)
+            for value, (chroma, hue) in zip(signed, arms, strict=True)
+        ]
+    )
+
+
 @cache
 def theme(name: str) -> Theme:
     """Return the theme called "light" or "dark"."""
@@ -70,10 +89,12 @@ def theme(name: str) -> Theme:
         return Theme(
             name="dark", background="#0e1319", text="#e8ecf1", quiet="#8f9aa7", accent="#ff9d45", masked="#3a3836",
             special="#8f9aa7", sequential=_sequential((0.215, 0.02, 262.0), 0.14, (0.97, 0.03, 195.0)),
+            diverging=_diverging(0.215, 0.78, (0.125, 245.0), (0.155, 60.0)),
         )  # fmt: skip
     return Theme(
         name="light", background="#ffffff", text="#1b2430", quiet="#5d6875", accent="#c2410c", masked="#dedad4",
         special="#5d6875", sequential=_sequential((0.985, 0.006, 215.0), 0.135, (0.24, 0.09, 270.0)),
+        diverging=_diverging(0.985, 0.5, (0.19, 258.0), (0.165, 40.0)),
     )  # fmt: skip
 
 
@@ -88,6 +109,14 @@ def scale_position(weights: np.ndarray, scale: str, maximum: float = 1.0) -> np.
     if scale == "log":
         return 1 - np.log(np.maximum(share, LOG_FLOOR)) / np.log(LOG_FLOOR)
     return share
+
+
+def diverging_position(values: np.ndarray, limit: float) -> np.ndarray:
+    """Return where values stand on the diverging scale, in [0, 1], same shape: 1/2 + clip(v / m, -1, 1) / 2.
+
+    m is `limit`, the value at either end. NaN stays NaN: the caller says how a missing value is drawn.
+    """
+    return 0.5 + np.clip(np.asarray(values, dtype=np.float64) / max(limit, 1e-12), -1.0, 1.0) / 2
 
 
 def scale_top(weights: np.ndarray, mask: np.ndarray, common: bool) -> float:
@@ -105,3 +134,11 @@ def level_colours(levels: np.ndarray, theme: Theme) -> np.ndarray:
 def hexadecimal(rgb: np.ndarray) -> str:
     """Return "#rrggbb" of uint8 [rgb]."""
     return "#" + "".join(f"{int(part):02x}" for part in rgb)
+
+
+def ink(rgb: np.ndarray) -> str:
+    """Return black or white, whichever has the greater contrast with `rgb` (WCAG 2.2: at least 4.58 to 1)."""
+    share = np.asarray(rgb) / 255
+    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    luminance = float(light @ [0.2126, 0.7152, 0.0722])
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"

@@ -1,0 +1,158 @@
+"""What is selected, as one frozen value, and how it is written as URL parameters; no streamlit."""
+
+import re
+from dataclasses import dataclass, fields, replace
+from urllib.parse import quote
+
+from app.figures.theme import SCALES
+from model.analysis.aggregation import COMBINATIONS
+from model.catalog import BUNDLED, DEFAULT_MODEL
+
+DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
+# Characters of a text as they stand in an address; servers refuse addresses of more than 64 kB in all.
+LONGEST_URL_TEXT = 12_000
+# "spread" divides a model that is larger than one device over several, the CPU and disk.
+DEVICES = ("auto", "cuda", "mps", "cpu", "spread")
+METHODS = ("greedy", "sampled", "beam")
+BLOCKS = ("all", "A to A", "A to B", "B to A", "B to B")
+MOST_NEW_TOKENS = 64
+STACKS = ("", "encoder", "decoder", "cross")
+# Which heads the arcs show; "held out" is the head that does best on other sentences than the one shown.
+HEAD_CHOICES = ("held out", "best here", "one head", "mean of best")
+DIRECTIONS = ("from mention", "to mention")
+VIEWS = ("one sentence", "real sets")
+_WORDS = re.compile(r"(\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,19})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Everything that decides what a page shows.
+
+    `token` is "", "q3" (a query) or "k5" (a key), counted in tokens. `mention` and `candidates` count words, "10" or "1,5-6";
+    "" lets the page propose them, as does the `answer` -1. `other` is the second sentence of a minimal pair.
+    """
+
+    model: str = DEFAULT_MODEL
+    revision: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    text: str = DEFAULT_TEXT
+    pair: bool = False
+    second: str = ""
+    chat: bool = False
+    target: str = ""
+    new_tokens: int = 0
+    method: str = "greedy"
+    seed: int = 0
+    step: int = 1
+    stack: str = ""
+    layer: int = 3
+    head: int = 1
+    combination: str = "head"
+    words: bool = False
+    hide_special: bool = False
+    scale: str = "square root"
+    common: bool = True
+    threshold: float = 0.1
+    token: str = "q10"
+    block: str = "all"
+    cut: bool = False
+    mention: str = ""
+    candidates: str = ""
+    answer: int = -1
+    other: str = ""
+    choice: str = "held out"
+    best: int = 5
+    direction: str = "from mention"
+    head_word: bool = False
+    view: str = "one sentence"
+    example_set: str = ""
+
+
+# What a new text takes back: the words of the old one that were chosen.
+UNREAD = {"mention": "", "candidates": "", "answer": -1}
+_CHOICES = {
+    "block": BLOCKS,
+    "method": METHODS,
+    "stack": STACKS,
+    "combination": COMBINATIONS,
+    "scale": SCALES,
+    "device": DEVICES,
+    "dtype": ("auto", "float32", "bfloat16", "float16"),
+    "choice": HEAD_CHOICES,
+    "direction": DIRECTIONS,
+    "view": VIEWS,
+}
+_RANGES = {
+    "layer": (0, 10_000),
+    "head": (0, 10_000),
+    "threshold": (0.0, 1.0),
+    "new_tokens": (0, MOST_NEW_TOKENS),
+    "seed": (0, 10**9),
+    "step": (1, MOST_NEW_TOKENS),
+    "answer": (-1, 19),
+    "best": (1, 50),
+}
+_DEFAULT = Selection()
+
+
+def read_selection(parameters: dict[str, str]) -> Selection:
+    """Return the Selection that URL parameters describe; what is unknown or out of range keeps its default."""
+    found = {}
+    for entry in fields(Selection):
+        if entry.name in parameters:
+            try:
+                found[entry.name] = _parse(entry.name, parameters[entry.name])
+            except ValueError:
+                continue
+    return replace(_default_for(found.get("text", DEFAULT_TEXT)), **found)
+
+
+def _default_for(text: str) -> Selection:
+    """Return the default beside a text: the token that is selected at first belongs to the default sentence."""
+    return _DEFAULT if text == DEFAULT_TEXT else replace(_DEFAULT, token="")
+
+
+def write_selection(selection: Selection) -> dict[str, str]:
+    """Return the URL parameters of a Selection: only what differs from the default."""
+    if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
+        # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
+        selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False, **UNREAD)
+    for name in ("target", "second", "other"):
+        if len(quote(getattr(selection, name), errors="replace")) > LONGEST_URL_TEXT:
+            selection = replace(selection, **{name: ""})
+    default = _default_for(selection.text)
+    return {
+        entry.name: _format(getattr(selection, entry.name))
+        for entry in fields(Selection)
+        if getattr(selection, entry.name) != getattr(default, entry.name)
+    }
+
+
+def source_of(model: str) -> str:
+    """Return where a model name points: "bundled", "folder" or "hub"."""
+    if model in BUNDLED:
+        return "bundled"
+    return "folder" if model.startswith(("/", ".", "~")) or "\\" in model or model[1:2] == ":" else "hub"
+
+
+def _parse(name: str, text: str):
+    default = getattr(_DEFAULT, name)
+    if isinstance(default, bool):
+        if text not in ("0", "1"):
+            raise ValueError(name)
+        return text == "1"
+    value = type(default)(text)
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(name)
+    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+        raise ValueError(name)
+    if name in ("mention", "candidates") and not _WORDS.fullmatch(value):
+        raise ValueError(name)
+    if name == "token" and not re.fullmatch(r"([qk]\d{1,6})?", value, re.ASCII):
+        raise ValueError(name)
+    return value
+
+
+def _format(value) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)

@@ -1,0 +1,12 @@
+"""Put scenes in order and present them."""
+
+from app import explanations, panels
+from app.progress import progress_bar
+
+panels.question(explanations.TALK_QUESTION, counting=False)
+with panels.guarded():
+    with progress_bar("Starting PyTorch") as tell:
+        tell(0.0)
+        # Late, since it takes seconds the first time: the question stands before it.
+        from app import talk_panel
+    talk_panel.talk_panel()
