@@ -66,13 +66,7 @@ def test_without_positions_only_the_mask_tells_the_order():
         assert torch.allclose(first, moved, atol=1e-5) == (positions == "none"), positions
 
 
-# A causal call with a bias is taken for an encoder's: Collector._stack looks at the bias alone, which masks nothing.
-UNNAMED = pytest.param("alibi", 6, marks=pytest.mark.xfail(strict=True, reason="the collector names the stack wrongly"))
-
-
-@pytest.mark.parametrize(
-    ("positions", "key_value_heads"), [UNNAMED if option == ("alibi", 6) else option for option in OPTIONS]
-)
+@pytest.mark.parametrize(("positions", "key_value_heads"), OPTIONS)
 def test_the_stored_model_is_recorded_exactly(positions, key_value_heads, tmp_path, tiny_tokenizer):
     model = tiny(positions, key_value_heads)
     model.save_pretrained(tmp_path)

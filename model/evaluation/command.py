@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from model.architectures import Transformer  # noqa: F401 (makes our own models known to the Auto classes)
 from model.errors import HeadscopeError
 from model.evaluation.bleu import corpus_bleu
 from model.evaluation.heads import pattern_scores
@@ -115,12 +114,3 @@ def _language(given: argparse.Namespace, loaded: LoadedModel) -> int:
 
 def _bar(total: int, unit: str) -> tqdm:
     return tqdm(total=total, unit=unit, file=sys.stderr, disable=None)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    try:
-        sys.exit(run(parser.parse_args()))
-    except HeadscopeError as error:
-        sys.exit(f"error: {error}")

@@ -146,12 +146,3 @@ def _about(given: argparse.Namespace, plan: TrainedModel) -> dict:
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     command = shlex.join([*words, "--out", "RUN"])
     return {"command": command, "seed": given.seed, "data": data, "versions": versions}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    try:
-        sys.exit(run(parser.parse_args()))
-    except HeadscopeError as error:
-        sys.exit(f"error: {error}")

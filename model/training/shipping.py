@@ -1,11 +1,10 @@
 """Make of a run what can be shipped: averaged weights as float16 safetensors, tokenizer, and a model card.
 
-python -m model.training.shipping --run RUN --out model/weights/NAME --average 10 --figures FIGURES.txt
+python -m model ship --run RUN --out model/weights/NAME --average 10 --figures FIGURES.txt
 """
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from model.architectures import Transformer  # noqa: F401 (makes our own models known to the Auto classes)
 from model.errors import HeadscopeError
 from model.reading import read_config
 from model.sources import ModelFiles
@@ -122,12 +120,3 @@ def run(given: argparse.Namespace) -> int:
         licence_words=given.licence_words, hardware=given.hardware,
     )  # fmt: skip
     return 0
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    try:
-        sys.exit(run(parser.parse_args()))
-    except HeadscopeError as error:
-        sys.exit(f"error: {error}")
