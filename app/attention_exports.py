@@ -39,11 +39,22 @@ def export_popover(
     exporting.export_popover(PICTURES, files)
 
 
-def picture_provenance(trace: Trace, stack: str, title: str, picture: str) -> dict:
+def head_export(trace: Trace, stack: str, title: str, view: AttentionView, message: bytes, **settings) -> None:
+    """Draw the export of one head as heatmap and links; `settings` say what is shown where it is not the page's selection."""
+
+    def files(picture: str, chosen: Theme) -> Files:
+        provenance = picture_provenance(trace, stack, title, picture, **settings)
+        makers = head_makers(picture, view, "", message, provenance, chosen)
+        return Files(makers, (trace.provenance.model, *_place(trace, stack, title, picture)))
+
+    exporting.export_popover({name: PICTURES[name] for name in ("heatmap", "links")}, files)
+
+
+def picture_provenance(trace: Trace, stack: str, title: str, picture: str, **others) -> dict:
     """Return what the files of a picture say of their origin."""
     selection = state.selection()
     shown = " ".join([trace.provenance.model, *_place(trace, stack, title, picture)[:-1]])
-    settings = {name: getattr(selection, name) for name in _SETTINGS}
+    settings = {name: getattr(selection, name) for name in _SETTINGS} | others
     return export.describe(trace.provenance, title=shown, kind=picture, stack=stack, **settings)
 
 

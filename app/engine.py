@@ -7,9 +7,11 @@ from pathlib import Path
 
 from app import cache
 from app.held_out import PairScores, pair_scores
-from app.selection import Selection
+from app.selection import MOST_NEW_TOKENS, Selection
 from model import sources
 from model.analysis.thumbnails import Thumbnails, head_thumbnails
+from model.beams import BeamCandidate, beam_candidates
+from model.catalog import TRANSLATOR
 from model.coreference_benchmark import benchmark_coreference
 from model.coreference_records import CoreferenceResults
 from model.coreference_results import merge_results, shipped_results
@@ -112,6 +114,30 @@ def known_pair_scores(
         )
     except HeadscopeError:
         return None
+
+
+def translation_selection(selection: Selection) -> Selection:
+    """Return the selection of the translation model and its input, whatever model and input other pages have."""
+    method = "beam" if selection.search == "beam" else "greedy"
+    return Selection(model=TRANSLATOR, text=selection.english, new_tokens=MOST_NEW_TOKENS, method=method)
+
+
+@dataclass(frozen=True)
+class KeptBeams:
+    """The candidates that a beam search ended with, with the size that they count for in a store."""
+
+    candidates: tuple[BeamCandidate, ...]
+    nbytes: int = 10_000
+
+
+def beams_of(selection: Selection, loaded: LoadedModel) -> tuple[BeamCandidate, ...]:
+    """Return what a beam search over the text to translate ends with; raises HeadscopeError."""
+    key = (model_key(translation_selection(selection)), "beams", selection.english, selection.beams)
+    return (
+        cache.pictures()
+        .get_or_make(key, lambda: KeptBeams(beam_candidates(loaded, selection.english, beams=selection.beams)))
+        .candidates
+    )
 
 
 @dataclass(frozen=True)

@@ -9,3 +9,13 @@ EXAMPLES = {
     "a rare word": "The ornithopterologist catalogued 1234567 beetles in Ouagadougou.",
     "the same words twice": "one red fox saw two grey owls and then one red fox saw two grey owls",
 }
+
+# Sentences to translate: everyday scenes, and two that the small vocabulary of a small model does not hold.
+ENGLISH = (
+    "Two young girls are playing with a dog in the snow.",
+    "A man in a blue shirt is standing on a ladder cleaning a window.",
+    "People are fixing the roof of a house.",
+    "A little boy is eating cake.",
+    "What's the German for cake?",
+    "The ornithopterologist sleeps.",
+)

@@ -121,3 +121,76 @@ SET_FILES = {
     "winobias": "pro_stereotyped_type1.txt, anti_stereotyped_type1.txt and so on (uclanlp/corefBias).",
     "gap": "gap-development.tsv, gap-validation.tsv or gap-test.tsv (google-research-datasets/gap-coreference).",
 }
+TRANSLATION_QUESTION = "How does a Transformer translate, token by token?"
+TRANSLATION_HOW_TO_READ = """
+Our own Transformer of 2017, 4 + 4 layers of 4 heads and 1.8 million weights, trained on 29,000 image captions: short
+sentences about people, dogs and streets are its world, in lower case.
+
+**The German** appears a token at a time; move the slider or press Next. Beside it stand the tokens that the model held
+most probable at that step.
+
+**The alignment** is cross-attention: each row is a German token, each column an English one that the model read while
+writing it. It grows by a row a step. **Encoder** and **Decoder** show how each side attends to itself.
+
+**Entropy** says how spread a row is: 0 bits on a single token, log₂ n on n alike. **Coverage** adds up what each English token
+got from the whole translation (Tu et al. 2016): little, and it may have been left out; much, and it may be said twice. Both
+are read from attention, which is no gold alignment.
+"""
+TRANSLATION_HELP = "Lower-cased by the model. Captions of everyday scenes work best."
+SEARCH_HELP = (
+    "Greedy takes the most probable token at each step; a beam keeps several translations and ends with the best."
+)
+RARE_WORDS = (
+    "The small vocabulary splits {words} into many pieces, which the model has hardly seen: expect a poor translation."
+)
+STAMMER = "The model repeats a piece over and over: it has not learned these words, and says nothing true about them."
+POSITION_QUESTION = "How does a model know where a word stands?"
+SINUSOIDS = r"""
+$$PE_{(pos,\,2i)} = \sin\!\big(pos / 10000^{2i/d}\big)$$
+
+$$PE_{(pos,\,2i+1)} = \cos\!\big(pos / 10000^{2i/d}\big)$$
+
+For any fixed offset $k$, $PE_{pos+k}$ is a linear function of $PE_{pos}$: each frequency pair turns by the same angle
+$k\,\omega_i$, whatever the position (Vaswani et al. 2017, section 3.5):
+
+$$PE_{pos+k} = M_k\,PE_{pos}$$
+
+$$M_k = \mathrm{diag}_i\begin{pmatrix} \cos k\omega_i & \sin k\omega_i \\ -\sin k\omega_i & \cos k\omega_i \end{pmatrix}$$
+"""
+WORD_ORDER = (
+    "The words of the sentence are put in another order and the model runs again. A head that follows **positions** keeps its "
+    "pattern where it stands; one that follows **content** takes its pattern along with the words. Both are correlations of "
+    "the head's two maps between words, as they stand and with the words moved back. One order of one sentence is little "
+    "evidence: try several seeds."
+)
+NO_POSITIONS = (
+    "This model has no table of positions, no rotary frequencies, no ALiBi slopes and no relative bias that "
+    "Headscope can read."
+)
+COST_QUESTION = "What does a layer cost, and what does it buy?"
+COST_HELP = "Times every kind of layer on this machine, for some seconds. A click on any other control stops it."
+COST_COUNTED = "Counted by the formulas of the table, not measured: constants are left out."
+COST_TIME = (
+    "Measured on {machine}: one sequence, float32, forward only. Each exponent is fitted to the larger half of the sizes; "
+    "± is its 95 % interval."
+)
+COST_MEMORY = (
+    "The most that tensors made by the layer hold at one time, counted while it ran on {machine}. Explicit attention bends over "
+    "d where its output grows larger than its weights."
+)
+COST_HOW_TO_READ = """
+The table is table 1 of Vaswani et al. 2017: $n$ positions of width $d$, a kernel of $k$ positions. **Operations** say what a
+layer costs; the other two columns say what it buys. Few **sequential operations** let it run in parallel, and a short **path**
+lets two distant positions reach each other. The path of a convolution is the number of layers with dilated kernels.
+
+**Measured** are four layers, without gradients: attention as one fused kernel, which never holds the $n \\times n$ weights;
+attention that computes them first; PyTorch's GRU; and a convolution. Attention has one head and no projections, which the table
+leaves out too: they would add $4 n d^2$. A GRU does six products of $n d^2$.
+
+**Time** is the median of repeats after a first call. On log axes a power law is a straight line and its slope is the exponent.
+At small sizes the overhead of each call, caches and threads bend it, so the exponents stay off the paper's; another
+program that runs at the same time does too. The interval knows only how far the points are from the line.
+
+**Memory** is the most that tensors made by the layer hold at one time, without its input and weights. It is counted, not
+sampled, and so the same on every run; what a kernel takes for itself while it runs is not seen.
+"""

@@ -8,6 +8,7 @@ from app.figures.theme import SCALES
 from model.analysis.aggregation import COMBINATIONS
 from model.catalog import BUNDLED, DEFAULT_MODEL
 
+DEFAULT_ENGLISH = "Two young girls are playing with a dog in the snow."
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 # Characters of a text as they stand in an address; servers refuse addresses of more than 64 kB in all.
 LONGEST_URL_TEXT = 12_000
@@ -21,6 +22,9 @@ STACKS = ("", "encoder", "decoder", "cross")
 HEAD_CHOICES = ("held out", "best here", "one head", "mean of best")
 DIRECTIONS = ("from mention", "to mention")
 VIEWS = ("one sentence", "real sets")
+SEARCHES = ("greedy", "beam")
+POSITION_VIEWS = ("sinusoids", "this model", "word order")
+ORDERS = ("shuffled", "reversed")
 _WORDS = re.compile(r"(\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,19})?", re.ASCII)
 
 
@@ -29,7 +33,8 @@ class Selection:
     """Everything that decides what a page shows.
 
     `token` is "", "q3" (a query) or "k5" (a key), counted in tokens. `mention` and `candidates` count words, "10" or "1,5-6";
-    "" lets the page propose them, as does the `answer` -1. `other` is the second sentence of a minimal pair.
+    "" lets the page propose them, as does the `answer` -1. `other` is the second sentence of a minimal pair. `english` is
+    what is translated, `written` how many German tokens are shown (0: all), `translation_head` -1 the mean of its layer.
     """
 
     model: str = DEFAULT_MODEL
@@ -67,6 +72,18 @@ class Selection:
     head_word: bool = False
     view: str = "one sentence"
     example_set: str = ""
+    english: str = DEFAULT_ENGLISH
+    search: str = "greedy"
+    beams: int = 4
+    written: int = 0
+    shown: str = "cross"
+    translation_layer: int = 3
+    translation_head: int = -1
+    position_view: str = "sinusoids"
+    offset: int = 5
+    frequency: int = 6
+    order: str = "shuffled"
+    order_seed: int = 0
 
 
 # What a new text takes back: the words of the old one that were chosen.
@@ -82,6 +99,10 @@ _CHOICES = {
     "choice": HEAD_CHOICES,
     "direction": DIRECTIONS,
     "view": VIEWS,
+    "search": SEARCHES,
+    "position_view": POSITION_VIEWS,
+    "order": ORDERS,
+    "shown": STACKS[1:],
 }
 _RANGES = {
     "layer": (0, 10_000),
@@ -92,6 +113,13 @@ _RANGES = {
     "step": (1, MOST_NEW_TOKENS),
     "answer": (-1, 19),
     "best": (1, 50),
+    "beams": (2, 10),
+    "written": (0, MOST_NEW_TOKENS),
+    "offset": (0, 60),
+    "frequency": (0, 31),
+    "order_seed": (0, 999),
+    "translation_layer": (0, 10_000),
+    "translation_head": (-1, 10_000),
 }
 _DEFAULT = Selection()
 
@@ -118,9 +146,9 @@ def write_selection(selection: Selection) -> dict[str, str]:
     if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
         # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
         selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False, **UNREAD)
-    for name in ("target", "second", "other"):
+    for name in ("target", "second", "other", "english"):
         if len(quote(getattr(selection, name), errors="replace")) > LONGEST_URL_TEXT:
-            selection = replace(selection, **{name: ""})
+            selection = replace(selection, **{name: getattr(_DEFAULT, name)})
     default = _default_for(selection.text)
     return {
         entry.name: _format(getattr(selection, entry.name))

@@ -11,7 +11,7 @@ from app.selection import Selection, read_selection, source_of, write_selection
 from app.talks import Talk
 from model.catalog import DEFAULT_MODEL
 
-TYPED = ("text", "second", "target", "revision", "other")
+TYPED = ("text", "second", "target", "revision", "other", "english")
 
 
 def selection() -> Selection:

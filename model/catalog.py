@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BundledModel:
-    """A model whose safetensors come with an installed Python package; the package's code is never run."""
+    """A model whose safetensors come with Headscope (`package` ""), or with an installed package whose code is never run."""
 
     name: str
     package: str
@@ -22,9 +22,17 @@ BUNDLED = {
         title="MiniLM-L6 (encoder)",
         licence="Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
     ),
+    "transformer-tiny": BundledModel(
+        name="transformer-tiny",
+        package="",
+        folder="transformer-tiny",
+        title="Transformer, English to German",
+        licence="trained here on Multi30k (research and education)",
+    ),
 }
 
 DEFAULT_MODEL = "minilm"
+TRANSLATOR = "transformer-tiny"
 
 SUGGESTED_HUB_MODELS = (
     "google-bert/bert-base-uncased",

@@ -130,8 +130,10 @@ class Collector:
         side = re.match(r"(?:.*\.)?(encoder|decoder)\.", name)
         if side and any("decoder" in other for other in self.lists) and any("encoder" in other for other in self.lists):
             return side.group(1)
+        if causal and mask is None:
+            return "decoder"
         if queries == 1 or (mask is None and bias is None):
-            return "decoder" if causal or (queries == 1 and getattr(module, "is_causal", False)) else "encoder"
+            return "decoder" if queries == 1 and getattr(module, "is_causal", False) else "encoder"
         allowed = mask if mask is not None else bias[0] > torch.finfo(bias.dtype).min / 2
         future = torch.ones(queries, keys, dtype=torch.bool, device=allowed.device).triu_(diagonal=1)
         return "decoder" if queries == keys and not bool((allowed & future).any()) else "encoder"

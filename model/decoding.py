@@ -101,14 +101,31 @@ def written_ids(
     An encoder-decoder goes on with decoder_input_ids, any other model with input_ids. Raises InputError where the model
     cannot run them.
     """
+    return _generated(loaded, tensors, decoding, length, progress)[0]
+
+
+def finished_beams(
+    loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], decoding: Decoding, length: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the ids [beam, position] and scores [beam] that a beam search ends with, the best first; see `written_ids`.
+
+    score = mean_t log p(token_t | tokens before it) (Wu et al. 2016, section 7, with a length penalty of 1)
+    """
+    options = {"num_return_sequences": decoding.beams, "return_dict_in_generate": True, "output_scores": True}
+    found = _generated(loaded, tensors, decoding, length, None, **options)
+    return found.sequences, found.sequences_scores
+
+
+def _generated(loaded, tensors, decoding: Decoding, length: int, progress, **options):
+    """Return what the model's own generate gives."""
     begun = tensors["decoder_input_ids" if loaded.is_encoder_decoder else "input_ids"].shape[1]
     ends = end_ids(loaded)
     padding = (loaded.model.generation_config.pad_token_id, getattr(loaded.tokenizer, "pad_token_id", None), *ends)
     criteria = [] if progress is None else [_Telling(begun, length, progress)]
     with running(loaded):
-        written = loaded.model.generate(
+        return loaded.model.generate(
             **tensors,
-            **_SETTINGS,
+            **{**_SETTINGS, **options},
             num_beams=decoding.beams if decoding.method == "beam" else 1,
             max_length=length,
             eos_token_id=list(ends) or None,
@@ -116,7 +133,6 @@ def written_ids(
             logits_processor=decoding.processors(),
             stopping_criteria=StoppingCriteriaList(criteria),
         )
-    return written[0]
 
 
 def end_ids(loaded: LoadedModel) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
+import model.architectures  # noqa: F401 - makes our own models known to the Auto classes
 from model.devices import available_devices, is_place
 from model.errors import Cancelled, HeadscopeError, ModelNotFound, ModelTooLarge, UnsafeModel
 from model.progress_bars import telling_of_weights

@@ -12,6 +12,7 @@ from model.catalog import BUNDLED
 from model.errors import ModelNotFound, UnsafeModel
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_WEIGHTS = Path(__file__).parent / "weights"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -116,6 +117,8 @@ def local_folder(folder: Path) -> ModelFiles:
 
 def _bundled(name: str) -> ModelFiles:
     entry = BUNDLED[name]
+    if not entry.package:
+        return ModelFiles(name, "shipped with Headscope", _WEIGHTS / entry.folder)
     # find_spec locates a top-level package without running any of its code.
     spec = importlib.util.find_spec(entry.package)
     if spec is None or spec.origin is None:

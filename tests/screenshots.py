@@ -22,6 +22,12 @@ def coreference(page) -> None:
     settled(page)
 
 
+def translation(page) -> None:
+    """Wait for the alignment of the first example."""
+    wait_for_data(page, "head_view", "title", "cross L3 mean")
+    settled(page)
+
+
 def talk(page) -> None:
     """Wait for the talk that comes with the app, and show the arcs of its fourth scene."""
     wait_for_data(page, "talk_player", "scene", "0")
@@ -31,7 +37,12 @@ def talk(page) -> None:
     page.wait_for_timeout(1200)
 
 
-PAGES: dict[str, Callable] = {"attention": attention, "coreference": coreference, "talk": talk}
+PAGES: dict[str, Callable] = {
+    "attention": attention,
+    "coreference": coreference,
+    "translation": translation,
+    "talk": talk,
+}
 
 
 def take(folder: Path) -> None:

@@ -45,6 +45,18 @@ VALUES = {
     "head_word": [True],
     "view": ["real sets"],
     "example_set": ["gap", "winobias type 1"],
+    "english": ["A dog.", "a&b", ""],
+    "search": ["beam"],
+    "beams": [2, 10],
+    "written": [1, 64],
+    "shown": ["encoder", "decoder"],
+    "translation_layer": [0, 1, 47],
+    "translation_head": [0, 3],
+    "position_view": ["this model", "word order"],
+    "offset": [0, 60],
+    "frequency": [0, 31],
+    "order": ["reversed"],
+    "order_seed": [1, 999],
 }
 CHANGES = [(name, value) for name, values in VALUES.items() for value in values]
 

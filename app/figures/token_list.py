@@ -38,11 +38,11 @@ def _column(token: str, verb: str, pairs: Sequence[tuple[str, float]]) -> str:
     return bar_table(f"<b>{html.escape(token)}</b> {verb}", pairs)
 
 
-def bar_table(caption: str, pairs: Sequence[tuple[str, float]], marked: str | None = None) -> str:
-    """Return an HTML table of (token, share) rows with a bar and three decimals; `caption` is HTML, tokens are text."""
+def bar_table(caption: str, pairs: Sequence[tuple[str, float]], marked: str | None = None, largest: float = 1.0) -> str:
+    """Return an HTML table of (token, value) rows with three decimals and a bar that is full at `largest`; `caption` is HTML."""
     rows = "".join(
         f"<tr{' class=marked' if token == marked else ''}><td>{html.escape(token)}</td>"
-        f'<td class="bar"><i style="width:{100 * min(1.0, share):.1f}%"></i></td><td>{share:.3f}</td></tr>'
-        for token, share in pairs
+        f'<td class="bar"><i style="width:{100 * min(1.0, value / largest):.1f}%"></i></td><td>{value:.3f}</td></tr>'
+        for token, value in pairs
     )
     return f"<table><caption>{caption}</caption>{rows}</table>"

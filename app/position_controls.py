@@ -1,0 +1,29 @@
+"""What of the Position page is shown: widgets whose values go to the selection."""
+
+import streamlit as st
+
+from app import state
+from app.selection import ORDERS, POSITION_VIEWS
+
+NAMES = {"sinusoids": "Sinusoids", "this model": "This model", "word order": "Word order"}
+
+
+def view_switch() -> None:
+    """Draw the choice between the sinusoids of the paper, the model's own positions, and the order of words."""
+    st.segmented_control(
+        "View", POSITION_VIEWS, format_func=NAMES.get, label_visibility="collapsed", **state.bound("position_view")
+    )
+
+
+def rotation_controls(pairs: int) -> None:
+    """Draw the offset and the frequency pair."""
+    st.slider("Offset k", 0, 60, width=260, **state.bound("offset"))
+    st.slider("Frequency pair i", 0, pairs - 1, width=260, **state.bound("frequency"))
+
+
+def order_controls() -> None:
+    """Draw the sentence and the order that its words are put in."""
+    st.text_area("Sentence", height=68, width=520, **state.bound("text"))
+    st.segmented_control("Order", ORDERS, **state.bound("order"))
+    if state.selection().order == "shuffled":
+        st.number_input("Seed", min_value=0, max_value=999, width=110, **state.bound("order_seed"))

@@ -1,0 +1,76 @@
+"""Everything that training needs to go on as if it had never stopped, in one safetensors file; nothing is pickled."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from model.errors import HeadscopeError
+
+_FORMAT = "headscope training 1"
+
+
+@dataclass
+class Progressed:
+    """How far training is: the epoch under way, its batches that are done, and all steps so far."""
+
+    epoch: int = 0
+    batches: int = 0
+    step: int = 0
+    seconds: float = 0.0
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progressed: Progressed) -> None:
+    """Write weights, optimizer, random states and progress; a reader sees the old file or the new one, never a part."""
+    tensors = {f"weight.{name}": weight for name, weight in _weights(model).items()}
+    names = {id(weight): name for name, weight in _weights(model).items()}
+    for weight, moments in optimizer.state.items():
+        for kind, value in moments.items():
+            tensors[f"{kind}.{names[id(weight)]}"] = torch.as_tensor(value)
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    metadata = {"format": _FORMAT, "progressed": json.dumps(vars(progressed))}
+    partial = path.with_suffix(".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
+    """Put weights, optimizer and random states back and return the progress; raises HeadscopeError where they do not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if metadata.get("format") != _FORMAT:
+            raise ValueError("another format")
+        _restore(model, optimizer, tensors)
+        return Progressed(**json.loads(metadata["progressed"]))
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise HeadscopeError(
+            f"“{path.name}” does not continue this training. Use the same command and sizes, or another folder."
+        ) from error
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    kinds = {name.split(".", 1)[0] for name in tensors} - {"weight", "random"}
+    with torch.no_grad():
+        for name, weight in _weights(model).items():
+            weight.copy_(tensors[f"weight.{name}"])
+            optimizer.state[weight] = {
+                kind: moment.to(weight.device)
+                for kind in kinds
+                if (moment := tensors.get(f"{kind}.{name}")) is not None
+            }
+    torch.set_rng_state(tensors["random.cpu"])
+    if torch.cuda.is_available() and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+
+
+def _weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    return dict(model.named_parameters())

@@ -1,0 +1,60 @@
+"""Learning to go on with running text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from model.errors import HeadscopeError
+from model.evaluation.language import language_figures, token_stream
+from model.training.loss import smoothed_cross_entropy
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageTask:
+    """Texts to learn from as one stream of tokens, and others to measure bits per character on."""
+
+    tokenizer: PreTrainedTokenizerBase
+    stream: Int[Tensor, " position"]
+    validation: str = ""
+    context: int = 256
+    batch_tokens: int = 4096
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self):
+        if len(self.stream) < 2 * self.context:
+            raise HeadscopeError(
+                f"The texts have {len(self.stream)} tokens, too few for windows of {self.context}. Give more text."
+            )
+
+    def batches(self, epoch: int) -> list[Int[Tensor, "window position"]]:
+        """Return windows of context + 1 tokens that begin at a random place of the stream, in random order."""
+        random = np.random.default_rng([self.seed, epoch])
+        first = int(random.integers(self.context))
+        starts = random.permutation(np.arange(first, len(self.stream) - self.context, self.context))
+        rows = max(1, self.batch_tokens // self.context)
+        windows = self.stream.unfold(0, self.context + 1, 1)
+        return [windows[torch.from_numpy(starts[begin : begin + rows])] for begin in range(0, len(starts), rows)]
+
+    def loss(self, model: PreTrainedModel, batch: Int[Tensor, "window position"]) -> tuple[Tensor, int]:
+        """Return the mean cross-entropy of the tokens after each position, and their number."""
+        batch = batch.to(self.device)
+        logits = model(input_ids=batch[:, :-1], use_cache=False).logits
+        return smoothed_cross_entropy(logits, batch[:, 1:].contiguous()), batch[:, 1:].numel()
+
+    def measure(self, model: PreTrainedModel, epoch: int) -> dict[str, float]:
+        """Return bits per character on the validation text."""
+        if not self.validation:
+            return {}
+        figures = language_figures(model, self.tokenizer, self.validation, context=self.context)
+        return {"validation_bits_per_character": figures.bits_per_character}
+
+
+def joined_stream(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Int[Tensor, " position"]:
+    """Return the tokens of all texts one after the other, each after the token that begins a text."""
+    return torch.cat([token_stream(tokenizer, text) for text in texts])

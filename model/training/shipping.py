@@ -1,0 +1,122 @@
+"""Make of a run what can be shipped: averaged weights as float16 safetensors, tokenizer, and a model card.
+
+python -m model ship --run RUN --out model/weights/NAME --average 10 --figures FIGURES.txt
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+
+from model.errors import HeadscopeError
+from model.reading import read_config
+from model.sources import ModelFiles
+
+_CARD = """---
+license: {licence}
+library_name: headscope
+---
+
+# {name}
+
+{model}, {parameters:,} weights, trained by `python -m model train` and stored in float16.
+
+- **Data**: {data}
+- **Licence**: {licence_words}
+- **Training**: {epochs} epochs, {steps} steps, {hours:.1f} hours ({hardware}); the weights are the mean of those after the last
+  {average} epochs (Vaswani et al. 2017, section 6.1). Seed {seed}.
+- **Made with**: {versions}
+
+```
+{command}
+```
+
+## Figures
+
+Of these very files, as anyone can measure them again:
+
+```
+{figures}
+```
+"""
+
+
+def averaged_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """Return mean_i weight_i over checkpoints, in float32 (Vaswani et al. 2017, section 6.1); raises HeadscopeError."""
+    if not paths:
+        raise HeadscopeError("There are no weights of an epoch in this run yet. Train for an epoch first.")
+    total: dict[str, Tensor] = {}
+    for path in paths:
+        try:
+            weights = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise HeadscopeError(f"“{path.name}” cannot be read. Leave it out, or train again.") from error
+        if total and {name: weight.shape for name, weight in weights.items()} != {
+            name: weight.shape for name, weight in total.items()
+        }:
+            raise HeadscopeError(f"“{path.name}” belongs to another model. Average the epochs of one run.")
+        total = {name: weight.double() + total.get(name, 0.0) for name, weight in weights.items()}
+    return {name: (weight / len(paths)).float() for name, weight in total.items()}
+
+
+def averaged_model(run: Path, average: int) -> PreTrainedModel:
+    """Return the model of a run with the mean of its last `average` epochs' weights; raises HeadscopeError."""
+    if average < 1:
+        raise HeadscopeError("Give a number of epochs from 1 to average over.")
+    weights = averaged_weights(sorted(run.glob("epoch-*.safetensors"))[-average:])
+    model = AutoModel.from_config(read_config(ModelFiles(run.name, "local folder", run)))
+    missing = model.load_state_dict(weights, strict=False)
+    # One name is stored of those that share a matrix, whichever it was.
+    tied = {**model.all_tied_weights_keys}
+    if missing.unexpected_keys or set(missing.missing_keys) - {*tied, *tied.values()}:
+        raise HeadscopeError(f"The weights of “{run.name}” do not fit its config.json. Train in a folder of its own.")
+    model.tie_weights()
+    return model.eval()
+
+
+def ship(run: Path, out: Path, *, average: int, figures: str, licence: str, licence_words: str, hardware: str) -> None:
+    """Write weights, config, tokenizer and card into `out`; raises HeadscopeError where the run is not complete."""
+    model = averaged_model(run, average)
+    try:
+        about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        last = [line for line in log if "seconds" in line][-1]
+        card = _CARD.format(
+            name=out.name, model=type(model).__name__, parameters=sum(weight.numel() for weight in model.parameters()),
+            data=", ".join(about["data"]), command=about["command"], seed=about["seed"], versions=about["versions"],
+            epochs=last["epoch"], steps=last["step"], hours=last["seconds"] / 3600, average=average,
+            figures=figures.strip(), licence=licence, licence_words=licence_words, hardware=hardware,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise HeadscopeError(f"“{run.name}” is no run of python -m model train, or has no epoch yet.") from error
+    out.mkdir(parents=True, exist_ok=True)
+    model.to(torch.float16).save_pretrained(out)
+    AutoTokenizer.from_pretrained(run, trust_remote_code=False, local_files_only=True).save_pretrained(out)
+    (out / "README.md").write_text(card, encoding="utf-8")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    parser.add_argument("--run", type=Path, required=True, help="folder that python -m model train wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shipped model")
+    parser.add_argument("--average", type=int, default=10, help="epochs whose weights are averaged")
+    parser.add_argument("--figures", type=Path, help="what python -m model evaluate printed of it")
+    parser.add_argument("--licence", default="other", help="identifier for the card's head")
+    parser.add_argument("--licence-words", default="that of the data", help="the licence in words")
+    parser.add_argument("--hardware", default="one CPU core")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Ship, and return the exit code; raises HeadscopeError for what the user can mend."""
+    figures = given.figures.read_text(encoding="utf-8") if given.figures else "not measured yet"
+    ship(
+        given.run, given.out, average=given.average, figures=figures, licence=given.licence,
+        licence_words=given.licence_words, hardware=given.hardware,
+    )  # fmt: skip
+    return 0

@@ -1,0 +1,11 @@
+"""What does a layer cost, and what does it buy?"""
+
+from app import explanations, panels
+from app.progress import progress_bar
+
+panels.question(explanations.COST_QUESTION, counting=False)
+with panels.guarded(), progress_bar("Starting PyTorch"):
+    # Late, since it takes seconds the first time.
+    from app.cost_panel import cost_panel
+with panels.guarded():
+    cost_panel()

@@ -1,0 +1,25 @@
+"""How does a model know where a word stands?"""
+
+import streamlit as st
+
+from app import explanations, panels, sidebar, state
+
+head = st.container(horizontal=True, vertical_alignment="center", gap="small")
+with head:
+    panels.question(explanations.POSITION_QUESTION)
+with panels.guarded():
+    # Late, since it takes seconds the first time: the question stands before it.
+    from app import position_controls, position_panel
+
+    with head:
+        position_controls.view_switch()
+    view = state.selection().position_view
+    if view == "sinusoids":
+        position_panel.sinusoids()
+    elif state.chosen_source() == "file":
+        panels.notice(explanations.FILE_NO_MODEL)
+    else:
+        loaded = sidebar.loaded_model(state.selection())
+        sidebar.facts(loaded)
+        (position_panel.own_positions if view == "this model" else position_panel.word_orders)(loaded)
+    state.publish()
