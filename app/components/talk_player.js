@@ -20,8 +20,8 @@ class TalkPlayer {
     find(".present").addEventListener("click", () => this.present());
     this.dialog.addEventListener("close", () => this.leave());
     this.press = (event) => this.onKey(event);
-    // Before a picture inside takes the arrow keys for itself.
-    (alone ? document : this.stage).addEventListener("keydown", this.press, true);
+    // Before a picture inside takes the arrow keys for itself, and wherever the focus went when the screen was filled.
+    document.addEventListener("keydown", this.press, true);
     document.addEventListener("fullscreenchange", (this.screened = () => document.fullscreenElement || !this.dialog.open || this.dialog.close()));
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.stage);
@@ -117,9 +117,11 @@ class TalkPlayer {
   }
 
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.message) return;
+    const [target] = event.composedPath();
+    const ours = this.alone || this.dialog.open || this.stage.contains(target);
+    if (!ours || event.ctrlKey || event.metaKey || event.altKey || !this.message) return;
     // A focused button is pressed with Enter and the space bar.
-    if (event.target.closest?.("button") && [" ", "Enter"].includes(event.key)) return;
+    if (target.closest?.("button") && [" ", "Enter"].includes(event.key)) return;
     const last = this.message.scenes.length - 1;
     const actions = { Home: () => this.show(0, 0), End: () => this.show(last, 0), b: () => this.blank(), ".": () => this.blank(), t: () => this.turn(), f: () => this.present() };
     const action = NEXT.includes(event.key) ? () => this.forward() : BACK.includes(event.key) ? () => this.backward() : actions[event.key.length > 1 ? event.key : event.key.toLowerCase()];
