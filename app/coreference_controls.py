@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import explanations, state
 from app.marked_text import MarkedText, format_groups
-from app.selection import DIRECTIONS, HEAD_CHOICES, UNREAD, VIEWS
+from app.selection import DIRECTIONS, HEAD_CHOICES, NEW_INPUT, VIEWS
 from model.minimal_pairs import MINIMAL_PAIRS
 
 
@@ -20,7 +20,7 @@ def sentence_boxes() -> None:
     with left.container(horizontal=True, gap="small"):
         st.text_area(
             "Sentence", height=68, label_visibility="collapsed", placeholder="Type or paste a sentence",
-            **_forgetting("text"),
+            **state.bound("text", **NEW_INPUT),
         )  # fmt: skip
         if state.selection().other:
             st.text_area(
@@ -102,18 +102,8 @@ def _candidates_box(names: dict[str, str], current: list[str]) -> None:
 
 
 def _use(first: str, second: str) -> None:
-    state.change(text=first, other=second, token="", cut=False, step=1, **UNREAD)
+    state.change(text=first, other=second, **NEW_INPUT)
 
 
 def _second() -> None:
     state.change(other=state.selection().text)
-
-
-def _forgetting(name: str) -> dict:
-    binding = state.bound(name)
-
-    def changed() -> None:
-        binding["on_change"]()
-        state.change(cut=False, token="", step=1, **UNREAD)
-
-    return {**binding, "on_change": changed}

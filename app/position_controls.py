@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import state
-from app.selection import ORDERS, POSITION_VIEWS
+from app.selection import NEW_INPUT, ORDERS, POSITION_VIEWS
 
 NAMES = {"sinusoids": "Sinusoids", "this model": "This model", "word order": "Word order"}
 
@@ -23,7 +23,7 @@ def rotation_controls(pairs: int) -> None:
 
 def order_controls() -> None:
     """Draw the sentence and the order that its words are put in."""
-    st.text_area("Sentence", height=68, width=520, **state.bound("text"))
+    st.text_area("Sentence", height=68, width=520, **state.bound("text", **NEW_INPUT))
     st.segmented_control("Order", ORDERS, **state.bound("order"))
     if state.selection().order == "shuffled":
         st.number_input("Seed", min_value=0, max_value=999, width=110, **state.bound("order_seed"))

@@ -88,6 +88,8 @@ class Selection:
 
 # What a new text takes back: the words of the old one that were chosen.
 UNREAD = {"mention": "", "candidates": "", "answer": -1}
+# What a new input takes back: where the old one was cut, and what was selected in it.
+NEW_INPUT = {"cut": False, "token": "", "step": 1, **UNREAD}
 _CHOICES = {
     "block": BLOCKS,
     "method": METHODS,

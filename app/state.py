@@ -40,8 +40,8 @@ def publish() -> None:
         st.query_params.clear()
 
 
-def bound(name: str) -> dict:
-    """Return the key and callback that tie a widget to one field of the selection."""
+def bound(name: str, **resets) -> dict:
+    """Return the key and callback that tie a widget to one field of the selection; a change of it also sets `resets`."""
     key = f"widget_{name}"
     value = getattr(selection(), name)
     # A text box is set only on a difference: a rerun must not overwrite what is being typed. Every other widget is set
@@ -50,8 +50,8 @@ def bound(name: str) -> dict:
         st.session_state[key] = value
 
     def commit() -> None:
-        if st.session_state[key] is not None:
-            change(**{name: st.session_state[key]})
+        chosen = {} if st.session_state[key] is None else {name: st.session_state[key]}
+        change(**chosen, **resets)
 
     return {"key": key, "on_change": commit}
 

@@ -5,7 +5,7 @@ import streamlit as st
 from app import explanations, state
 from app.examples import EXAMPLES
 from app.figures.token_strip import token_strip
-from app.selection import METHODS, MOST_NEW_TOKENS, UNREAD
+from app.selection import METHODS, MOST_NEW_TOKENS, NEW_INPUT
 
 
 def text_box():
@@ -14,7 +14,7 @@ def text_box():
     row = left.container(horizontal=True, gap="small")
     row.text_area(
         "Sentence", height=68, label_visibility="collapsed", placeholder="Type or paste a sentence",
-        **_forgetting_cut(state.bound("text")),
+        **state.bound("text", **NEW_INPUT),
     )  # fmt: skip
     with right, st.container(horizontal=True, gap="small"):
         with st.popover("Examples"):
@@ -27,22 +27,22 @@ def text_box():
     if state.selection().pair:
         row.text_area(
             "Second sentence", height=68, label_visibility="collapsed", placeholder="The second sentence",
-            **_forgetting_cut(state.bound("second")),
+            **state.bound("second", **NEW_INPUT),
         )  # fmt: skip
     return row
 
 
 def _input_options() -> None:
-    st.toggle("Second sentence", help=explanations.PAIR_HELP, **_forgetting_cut(state.bound("pair")))
-    st.toggle("Chat template", help=explanations.CHAT_HELP, **_forgetting_cut(state.bound("chat")))
+    st.toggle("Second sentence", help=explanations.PAIR_HELP, **state.bound("pair", **NEW_INPUT))
+    st.toggle("Chat template", help=explanations.CHAT_HELP, **state.bound("chat", **NEW_INPUT))
     st.number_input(
         "Tokens to write", min_value=0, max_value=MOST_NEW_TOKENS, help=explanations.WRITE_HELP,
-        **_forgetting_cut(state.bound("new_tokens")),
+        **state.bound("new_tokens", **NEW_INPUT),
     )  # fmt: skip
     if state.selection().new_tokens:
-        st.segmented_control("How", METHODS, **_forgetting_cut(state.bound("method")))
+        st.segmented_control("How", METHODS, **state.bound("method", **NEW_INPUT))
         if state.selection().method == "sampled":
-            st.number_input("Seed", min_value=0, max_value=10**9, **_forgetting_cut(state.bound("seed")))
+            st.number_input("Seed", min_value=0, max_value=10**9, **state.bound("seed", **NEW_INPUT))
 
 
 def target_box(row) -> None:
@@ -67,14 +67,4 @@ def token_strips(trace, limit: int | None, tokenizer=None) -> None:
 
 
 def _use(text: str) -> None:
-    state.change(text=text, token="", cut=False, step=1, other="", **UNREAD)
-
-
-def _forgetting_cut(binding: dict) -> dict:
-    commit = binding["on_change"]
-
-    def changed() -> None:
-        commit()
-        state.change(cut=False, token="", step=1, **UNREAD)
-
-    return {**binding, "on_change": changed}
+    state.change(text=text, other="", **NEW_INPUT)

@@ -24,12 +24,12 @@ def text_row() -> None:
         height=68,
         help=explanations.TRANSLATION_HELP,
         placeholder="A sentence to translate",
-        **_anew("english"),
+        **state.bound("english", written=0),
     )
     with right, st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.segmented_control("Search", SEARCHES, help=explanations.SEARCH_HELP, **_anew("search"))
+        st.segmented_control("Search", SEARCHES, help=explanations.SEARCH_HELP, **state.bound("search", written=0))
         if state.selection().search == "beam":
-            st.number_input("Beams", min_value=2, max_value=10, width=96, **_anew("beams"))
+            st.number_input("Beams", min_value=2, max_value=10, width=96, **state.bound("beams", written=0))
         with st.popover("Examples"):
             for text in ENGLISH:
                 st.button(text, key=f"english_{text}", on_click=_use, args=(text,), width="stretch")
@@ -85,13 +85,3 @@ def _step(by: int, steps: int) -> None:
 
 def _use(text: str) -> None:
     state.change(english=text, written=0)
-
-
-def _anew(name: str) -> dict:
-    binding = state.bound(name)
-
-    def changed() -> None:
-        binding["on_change"]()
-        state.change(written=0)
-
-    return {**binding, "on_change": changed}

@@ -144,3 +144,12 @@ function openHead() {
   const open = document.documentElement.dataset.headscopeOpen;
   return open ? JSON.parse(open) : null;
 }
+
+/** The head [layer, head] that an arrow key moves to in a grid of layer x head, or null for another key. */
+function arrowStep(event, { layers, heads }, [layer, head]) {
+  const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  if (!move) return null;
+  event.preventDefault();
+  const row = Math.min(layers.length - 1, Math.max(0, layers.indexOf(layer) + move[0]));
+  return [layers[row], Math.min(heads - 1, Math.max(0, head + move[1]))];
+}

@@ -159,12 +159,8 @@ class ScoreGrid {
   }
 
   press(event) {
-    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!move) return;
-    event.preventDefault();
-    const { layers, heads } = this.message;
-    const row = Math.min(layers.length - 1, Math.max(0, layers.indexOf(this.selected[0]) + move[0]));
-    this.select([layers[row], Math.min(heads - 1, Math.max(0, this.selected[1] + move[1]))], 90);
+    const found = arrowStep(event, this.message, this.selected);
+    if (found) this.select(found, 90);
   }
 
   /** Mark at once; tell the page at once for a click, after a pause for keys that are held down. */
