@@ -71,8 +71,21 @@ def test_light_and_dark(talk):
     stage = talk.locator(".stage")
     before = stage.evaluate("element => getComputedStyle(element).backgroundColor")
     stage.press("t")
-    talk.wait_for_timeout(200)
-    assert stage.evaluate("element => getComputedStyle(element).backgroundColor") != before
+    expect(stage).not_to_have_css("background-color", before)
+
+
+def test_the_speaker_keeps_the_place_when_the_page_runs_again(talk):
+    stage = talk.locator(".stage")
+    before = stage.evaluate("element => getComputedStyle(element).backgroundColor")
+    talk.get_by_role("button", name="Scene 4", exact=True).click()
+    stage.press("t")
+    stage.press("ArrowRight")
+    assert at(talk) == (3, 1)
+    talk.get_by_label("Title").fill("Another title")
+    talk.get_by_label("Title").press("Enter")
+    expect(talk.locator(".talk-player .name")).to_have_text("Another title")
+    assert at(talk) == (3, 1)
+    expect(stage).not_to_have_css("background-color", before)
 
 
 def test_a_scene_is_added_from_another_page_and_survives_a_reload(server, tab):

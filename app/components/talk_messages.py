@@ -30,10 +30,10 @@ def token_row_message(tokens: Sequence[str], ids: Sequence[int | None], kinds: S
     return pack({"tokens": list(tokens), "ids": list(ids), "kinds": list(kinds)}, {})
 
 
-def talk_message(talk: Talk, parts: Sequence[Sequence[Part]], *, appearance: str, start: int | None = None) -> bytes:
+def talk_message(talk: Talk, parts: Sequence[Sequence[Part]], *, appearance: str) -> bytes:
     """Return the message of the talk player: the captions, and the parts of each scene with their own messages inside.
 
-    `appearance` is "light", "dark" or "page" (as the page around it); `start` is the scene to begin with.
+    `appearance` is "light", "dark" or "page" (as the page around it).
     """
     scenes, arrays = [], {}
     for scene, shown in zip(talk.scenes, parts, strict=True):
@@ -52,7 +52,6 @@ def talk_message(talk: Talk, parts: Sequence[Sequence[Part]], *, appearance: str
         "title": talk.title,
         "scenes": scenes,
         "appearance": appearance,
-        "start": start,
         "appearances": {name: _colours(name) for name in ("light", "dark")},
     }
     return pack(header, arrays)

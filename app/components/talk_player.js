@@ -27,13 +27,15 @@ class TalkPlayer {
     this.observer.observe(this.stage);
   }
 
+  /** Show this talk; where it came again, the speaker's place, step and choice of light or dark stay. */
   update(message) {
+    if (this.message?.appearance !== message.appearance) this.appearance = message.appearance;
     this.message = message;
-    this.appearance = message.appearance;
     this.name.textContent = message.title;
     this.dots.replaceChildren(...message.scenes.map((scene, index) => this.dot(index)));
-    const asked = this.alone ? Number(location.hash.slice(1)) - 1 : message.start ?? this.index;
-    this.show(asked >= 0 && asked < message.scenes.length ? asked : Math.min(this.index, message.scenes.length - 1), 0);
+    const asked = this.alone ? Number(location.hash.slice(1)) - 1 : this.index, last = message.scenes.length - 1;
+    const index = asked >= 0 && asked <= last ? asked : Math.max(0, Math.min(this.index, last));
+    this.show(index, index === this.index ? Math.min(this.step, (message.scenes[index]?.steps ?? 1) - 1) : 0);
     if (this.alone) this.stage.focus();
   }
 

@@ -39,7 +39,7 @@ TRANSLATORS = {
 DECODERS = {
     "small-decoder": TrainedModel(
         SmallDecoderConfig,
-        dict(d_model=256, d_ff=1024, heads=8, layers=4, dropout=0.1, positions="learned", max_position_embeddings=256),
-        epochs=8, warmup=500, factor=0.7, clip=1.0,
+        dict(d_model=256, d_ff=1024, heads=4, layers=4, dropout=0.0, positions="rotary", max_position_embeddings=256),
+        epochs=6, batch_tokens=2048, warmup=500, factor=0.7, clip=1.0,
     )
 }  # fmt: skip
