@@ -21,6 +21,7 @@ from model.generation import Generation, record_generation
 from model.loading import LoadedModel, load_model
 from model.recording import record
 from model.trace import Trace
+from model.zeroed_positions import positions_zeroed
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,17 @@ def sentence_run(selection: Selection, text: str, loaded: LoadedModel, progress:
     """Return the run of one text alone, whatever other page's input stands beside it; raises HeadscopeError."""
     alone = replace(selection, text=text, pair=False, chat=False, new_tokens=0, cut=False)
     return run(alone, loaded, progress)
+
+
+def zeroed_run(selection: Selection, text: str, loaded: LoadedModel, progress: Callable[[float], None]) -> Run:
+    """Return the run of one text with every added position taken away; raises HeadscopeError where the model adds none."""
+    key = (*model_key(selection), text, "no positions")
+
+    def make() -> Run:
+        with positions_zeroed(loaded):
+            return Run(key, record(loaded, text, progress=progress))
+
+    return cache.runs().get_or_make(key, make)
 
 
 def known_pair_scores(

@@ -163,9 +163,31 @@ WORD_ORDER = (
     "the head's two maps between words, as they stand and with the words moved back. One order of one sentence is little "
     "evidence: try several seeds."
 )
+NO_POSITION_RUN = (
+    "The same sentence, run with every added position at zero. A head near **1** does not need positions to do what it does: it "
+    "follows content. A head near **0** has lost its pattern: positions told it where to look. Later layers lose theirs also "
+    "because what they read has changed."
+)
 NO_POSITIONS = (
     "This model has no table of positions, no rotary frequencies, no ALiBi slopes and no relative bias that "
-    "Headscope can read."
+    "Headscope can read. Below is an example of each."
+)
+POSITION_TABLE = (
+    "A {kind} table of {positions} positions. Likeness to the sinusoids of its size (linear CKA, 0 to 1; Kornblith et al. 2019): "
+    "**{likeness:.2f}**; a random table has {chance:.2f}."
+)
+ROTARY = (
+    "Query and key are turned by $\\theta_i \\cdot pos$ in each of {pairs} pairs of dimensions, so the score depends on the "
+    "distance alone (Su et al. 2021): $q_m^\\top k_n = \\sum_i |q_i||k_i| \\cos(\\theta_i (m - n) + \\phi_i)$. "
+    "One full turn takes from {fastest:.1f} to {slowest:,.0f} positions."
+)
+ALIBI = (
+    "Nothing is added to the tokens; each head subtracts its own slope times the distance from the score (Press et al. 2021): "
+    "$q_m^\\top k_n - s_h\\,|m - n|$."
+)
+T5_BUCKETS = (
+    "Distances fall into buckets, exact near by and wider farther off; each head has learned one number per bucket, which is "
+    "added to the score (Raffel et al. 2020)."
 )
 COST_QUESTION = "What does a layer cost, and what does it buy?"
 COST_HELP = "Times every kind of layer on this machine, for some seconds. A click on any other control stops it."
@@ -194,3 +216,19 @@ program that runs at the same time does too. The interval knows only how far the
 **Memory** is the most that tensors made by the layer hold at one time, without its input and weights. It is counted, not
 sampled, and so the same on every run; what a kernel takes for itself while it runs is not seen.
 """
+FIRST_LAYER = r"""
+Where positions are added, each input of the first layer is $x = c + p$, content and position, and a score is a sum of products:
+
+$$q_i^\top k_j = q^c_i k^c_j + q^c_i k^p_j + q^p_i k^c_j + q^p_i k^p_j + \text{constants}$$
+
+after Ke et al. 2021, through the layer's own normalisation. The bars say how much each part moves the attention: the root mean
+square of the part once each row's mean is taken off, which a softmax does not see. The share on the right is what comes from
+**where the key stands** rather than from what it is.
+"""
+TERM_NAMES = {
+    "content_content": "content · content",
+    "position_content": "position · content",
+    "content_position": "content · position",
+    "position_position": "position · position",
+    "bias": "with constants",
+}

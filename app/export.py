@@ -45,7 +45,8 @@ def describe_results(results, **picture) -> dict:
 
 def chart_svg(chart, title: str, provenance: Mapping) -> str:
     """Return an Altair chart as SVG, with its title, description and provenance inside."""
-    found = ElementTree.fromstring(_converter().vegalite_to_svg(chart.to_json()))
+    # A character that XML cannot hold would end the process: the converter aborts on it.
+    found = ElementTree.fromstring(_converter().vegalite_to_svg(_cleaned(chart.to_dict())))
     for tag, text in (
         ("metadata", json.dumps(provenance, ensure_ascii=False)),
         ("desc", chart.description),
@@ -55,6 +56,15 @@ def chart_svg(chart, title: str, provenance: Mapping) -> str:
         element.text = clean(str(text))
         found.insert(0, element)
     return serialize(found)
+
+
+def _cleaned(value):
+    """Return a spec with every string in it cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(name): _cleaned(one) for name, one in value.items()}
+    return [_cleaned(one) for one in value] if isinstance(value, list) else value
 
 
 def file_name(parts: Sequence[str], extension: str) -> str:

@@ -5,7 +5,13 @@ import streamlit as st
 from app import state
 from app.selection import NEW_INPUT, ORDERS, POSITION_VIEWS
 
-NAMES = {"sinusoids": "Sinusoids", "this model": "This model", "word order": "Word order"}
+NAMES = {
+    "sinusoids": "Sinusoids",
+    "this model": "This model",
+    "word order": "Word order",
+    "first layer": "First layer",
+    "length": "Length",
+}
 
 
 def view_switch() -> None:
@@ -21,9 +27,21 @@ def rotation_controls(pairs: int) -> None:
     st.slider("Frequency pair i", 0, pairs - 1, width=260, **state.bound("frequency"))
 
 
+def sentence_box() -> None:
+    """Draw the box of the sentence that every page shares."""
+    st.text_area("Sentence", height=68, width=520, **state.bound("text", **NEW_INPUT))
+
+
+def head_choice(heads: int) -> None:
+    """Draw the choice of a head of the first layer."""
+    if state.selection().head >= heads:
+        state.change(head=heads - 1)
+    st.selectbox("Head", range(heads), format_func=lambda head: f"L0 H{head}", width=120, **state.bound("head"))
+
+
 def order_controls() -> None:
     """Draw the sentence and the order that its words are put in."""
-    st.text_area("Sentence", height=68, width=520, **state.bound("text", **NEW_INPUT))
+    sentence_box()
     st.segmented_control("Order", ORDERS, **state.bound("order"))
     if state.selection().order == "shuffled":
         st.number_input("Seed", min_value=0, max_value=999, width=110, **state.bound("order_seed"))

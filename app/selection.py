@@ -23,8 +23,8 @@ HEAD_CHOICES = ("held out", "best here", "one head", "mean of best")
 DIRECTIONS = ("from mention", "to mention")
 VIEWS = ("one sentence", "real sets")
 SEARCHES = ("greedy", "beam")
-POSITION_VIEWS = ("sinusoids", "this model", "word order")
-ORDERS = ("shuffled", "reversed")
+POSITION_VIEWS = ("sinusoids", "this model", "word order", "first layer", "length")
+ORDERS = ("shuffled", "reversed", "no positions")
 _WORDS = re.compile(r"(\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,19})?", re.ASCII)
 
 

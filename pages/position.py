@@ -9,17 +9,22 @@ with head:
     panels.question(explanations.POSITION_QUESTION)
 with panels.guarded():
     # Late, since it takes seconds the first time: the question stands before it.
-    from app import position_controls, position_panel
+    from app import own_positions_panel, position_controls, position_terms_panel, sinusoid_panel, word_order_panel
 
     with head:
         position_controls.view_switch()
     view = state.selection().position_view
     if view == "sinusoids":
-        position_panel.sinusoids()
+        sinusoid_panel.sinusoids()
     elif state.chosen_source() == "file":
         panels.notice(explanations.FILE_NO_MODEL)
     else:
         loaded = sidebar.loaded_model(state.selection())
         sidebar.facts(loaded)
-        (position_panel.own_positions if view == "this model" else position_panel.word_orders)(loaded)
+        panel = {
+            "this model": own_positions_panel.own_positions,
+            "word order": word_order_panel.word_orders,
+            "first layer": position_terms_panel.first_layer,
+        }[view]
+        panel(loaded)
     state.publish()

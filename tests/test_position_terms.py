@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.analysis.position_terms import position_terms
+from model.analysis.position_terms import PositionTerms, position_share, position_terms, term_strengths
 from model.analysis.word_order import order_scores, reordered, word_order
 from model.architectures import SmallDecoder, SmallDecoderConfig
 from model.errors import HeadscopeError
@@ -160,3 +160,20 @@ def test_orders():
             refused()
     with pytest.raises(HeadscopeError, match="each of the words"):
         order_scores(dense_trace(np.ones((1, 3, 3)) / 3), dense_trace(np.ones((1, 3, 3)) / 3), [0, 1])
+
+
+def test_the_strength_of_a_term_by_hand():
+    def term(rows):
+        return np.array([rows], dtype=np.float32)
+
+    flat = term([[5.0, 5.0], [7.0, 7.0]])
+    terms = PositionTerms(
+        content_content=term([[1.0, 9.0], [1.0, 3.0]]), content_position=flat, position_content=flat,
+        position_position=term([[0.0, 0.0], [4.0, 0.0]]), bias=flat, logits=flat, error=0.0,
+    )  # fmt: skip
+    found = term_strengths(terms, np.array([[True, False], [True, True]])).set_index("term")["strength"]
+    # Row 0 may see one key alone, so nothing moves there: 1 and 3 are 1 from their mean, over three allowed pairs.
+    assert found["content_content"] == pytest.approx((2 / 3) ** 0.5)
+    assert found["position_position"] == pytest.approx((8 / 3) ** 0.5)
+    assert found[["content_position", "position_content", "bias"]].tolist() == [0, 0, 0]
+    assert position_share(term_strengths(terms, np.tril(np.ones((2, 2), dtype=bool))))[0] == pytest.approx(0.8)

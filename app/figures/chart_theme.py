@@ -7,7 +7,8 @@ from app.figures.theme import TEXT_FONT, Theme
 
 NUMBER_SIZE = 16
 _TITLE_SIZE = 18
-# Streamlit fits a chart into its place and adds to each side, so each must be named, with room for numbers on the right.
+# Streamlit adds to each side, so each must be named, with room for numbers on the right; and it fits a chart into its place,
+# legend and all, unless the chart says that it grows.
 _PADDING = dict(left=18, top=18, right=72, bottom=18)
 
 
@@ -19,14 +20,22 @@ def dressed(chart, theme: Theme, description: str, **size):
         titlePadding=14, labelFlush=False,
     )  # fmt: skip
     return (
-        chart.properties(description=description, background=theme.background, padding=_PADDING, **size)
+        chart.properties(description=description, background=theme.background, padding=_PADDING, autosize="pad", **size)
         .configure(font=TEXT_FONT)
         .configure_axis(**axis)
         .configure_view(stroke=None)
         .configure_title(
             color=theme.text, fontSize=_TITLE_SIZE, anchor="start", frame="group", fontWeight=600, offset=12
         )
-        .configure_legend(labelFontSize=NUMBER_SIZE, labelColor=theme.text, symbolStrokeWidth=0)
+        .configure_legend(
+            labelFontSize=NUMBER_SIZE,
+            labelColor=theme.text,
+            titleFontSize=NUMBER_SIZE,
+            titleColor=theme.text,
+            titleFontWeight="normal",
+            titleLimit=0,
+            symbolStrokeWidth=0,
+        )
     )
 
 

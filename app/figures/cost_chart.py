@@ -62,7 +62,7 @@ def cost_chart(
     described = f"{title}: {value} over {size}, both on log axes. " + "; ".join(names.get(kind, kind) for kind in kinds)
     chart = dressed(alt.layer(*layers).properties(title=title), theme, described, width=WIDTH, height=HEIGHT)
     # Streamlit would squeeze the plot so that the names fit into its width.
-    return chart.properties(padding=_PADDING, autosize="pad")
+    return chart.properties(padding=_PADDING)
 
 
 def _colour(kind: str, theme: Theme) -> str:

@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
+from jaxtyping import Bool
 
 from model.errors import HeadscopeError
 from model.first_layer import FirstLayer, first_layer
 from model.layers import LazyLayer
 from model.loading import LoadedModel
 from model.trace import Trace
+
+FOUR_TERMS = ("content_content", "content_position", "position_content", "position_position")
+TERMS = (*FOUR_TERMS, "bias")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +89,33 @@ def _terms(layer: LazyLayer, queries, keys, query_constant, key_constant) -> Pos
     logits = scores(layer.query.float(), layer.key.float())
     error = float((sum(four) + bias - logits).abs().max())
     return PositionTerms(*(part.cpu().numpy() for part in (*four, bias, logits)), error)
+
+
+def term_strengths(terms: PositionTerms, mask: Bool[np.ndarray, "query key"]) -> pd.DataFrame:
+    """Return how much each term moves the attention of every head: rows of head, term, strength.
+
+    strength[h, term] = sqrt(mean over the allowed (q, k) of (t[h, q, k] - mean_k t[h, q, k])^2); a softmax does not see what is
+    the same for all keys of a query, so each row's mean over its allowed keys is taken off first. `mask` says what is allowed.
+    """
+    rows = []
+    for name in TERMS:
+        centred = _row_centred(getattr(terms, name).astype(np.float64), mask)
+        strengths = np.sqrt((centred**2).sum(axis=(1, 2)) / mask.sum())
+        rows += [(head, name, float(strength)) for head, strength in enumerate(strengths)]
+    return pd.DataFrame(rows, columns=["head", "term", "strength"])
+
+
+def position_share(strengths: pd.DataFrame) -> pd.Series:
+    """Return per head how much of what moves its attention comes from where the key stands, in [0, 1]; 0 is content alone.
+
+    share = (s_cp^2 + s_pp^2) / (s_cc^2 + s_cp^2 + s_pc^2 + s_pp^2), s of `term_strengths`, the second letter for the key
+    """
+    squares = strengths.pivot(index="head", columns="term", values="strength")[list(FOUR_TERMS)] ** 2
+    share = squares[["content_position", "position_position"]].sum(axis=1) / squares.sum(axis=1)
+    return share.rename("position_share")
+
+
+def _row_centred(term: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    count = np.maximum(mask.sum(axis=-1, keepdims=True), 1)
+    mean = np.where(mask, term, 0.0).sum(axis=-1, keepdims=True) / count
+    return np.where(mask, term - mean, 0.0)

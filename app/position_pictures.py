@@ -1,0 +1,50 @@
+"""How the Position page shows and exports its pictures: charts and SVG documents alike, each a function of the theme."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from app import export, exporting
+from app.exporting import Files, picture_makers
+from app.figures.theme import Theme, theme
+
+Picture = Callable[[Theme], alt.TopLevelMixin | str]
+
+
+def show(picture: Picture) -> None:
+    """Draw a picture in the appearance of the page."""
+    drawn = picture(theme(st.context.theme.type or "light"))
+    if isinstance(drawn, str):
+        st.image(drawn, width="stretch")
+    else:
+        st.altair_chart(drawn, theme=None, width="content", height="content")
+
+
+def show_in_rows(pictures: Mapping[str, Picture]) -> None:
+    """Draw charts beside each other where there is room."""
+    with st.container(horizontal=True, gap="small"):
+        for picture in pictures.values():
+            show(picture)
+
+
+def export_pictures(
+    pictures: Mapping[str, Picture], name: str, provenance: Mapping, frames: Mapping[str, pd.DataFrame] | None = None
+) -> None:
+    """Draw the export popover: every picture as SVG, PDF and PNG, and as CSV where there is a frame of its numbers."""
+
+    def files(picture: str, look: Theme) -> Files:
+        titled = {**provenance, "picture": {"title": f"{name}: {picture}"}}
+        makers = picture_makers(partial(_svg, pictures[picture], look, titled), titled)
+        if frames and picture in frames:
+            makers["CSV"] = lambda: export.frame_csv(frames[picture], titled)
+        return Files(makers, (name, "positions", picture))
+
+    exporting.export_popover({picture: picture[:1].upper() + picture[1:] for picture in pictures}, files)
+
+
+def _svg(picture: Picture, look: Theme, provenance: Mapping) -> str:
+    drawn = picture(look)
+    return drawn if isinstance(drawn, str) else export.chart_svg(drawn, export.picture_title(provenance), provenance)
