@@ -39,15 +39,13 @@ def export_popover(
     exporting.export_popover(PICTURES, files)
 
 
-def head_export(trace: Trace, stack: str, title: str, view: AttentionView, message: bytes, **settings) -> None:
-    """Draw the export of one head as heatmap and links; `settings` say what is shown where it is not the page's selection."""
-
-    def files(picture: str, chosen: Theme) -> Files:
-        provenance = picture_provenance(trace, stack, title, picture, **settings)
-        makers = head_makers(picture, view, "", message, provenance, chosen)
-        return Files(makers, (trace.provenance.model, *_place(trace, stack, title, picture)))
-
-    exporting.export_popover({name: PICTURES[name] for name in ("heatmap", "links")}, files)
+def head_files(
+    trace: Trace, stack: str, title: str, view: AttentionView, message: bytes, picture: str, chosen: Theme, **settings
+) -> Files:
+    """Return the files of one head's heatmap or links; `settings` say what is shown where it is not the page's selection."""
+    provenance = picture_provenance(trace, stack, title, picture, **settings)
+    makers = head_makers(picture, view, "", message, provenance, chosen)
+    return Files(makers, (trace.provenance.model, *_place(trace, stack, title, picture)))
 
 
 def picture_provenance(trace: Trace, stack: str, title: str, picture: str, **others) -> dict:

@@ -10,8 +10,8 @@ from app.held_out import PairScores, pair_scores
 from app.selection import MOST_NEW_TOKENS, Selection
 from model import sources
 from model.analysis.thumbnails import Thumbnails, head_thumbnails
-from model.beams import BeamCandidate, beam_candidates
-from model.catalog import TRANSLATOR
+from model.beams import BeamSearch, beam_search
+from model.catalog import TRANSLATORS
 from model.coreference_benchmark import benchmark_coreference
 from model.coreference_records import CoreferenceResults
 from model.coreference_results import merge_results, shipped_results
@@ -48,7 +48,8 @@ def model_key(selection: Selection) -> tuple:
 
 def run_key(selection: Selection) -> tuple:
     """Return what decides the run."""
-    written = (selection.new_tokens, selection.method, selection.seed)
+    beams = selection.beams if selection.method == "beam" else None
+    written = (selection.new_tokens, selection.method, selection.seed, beams)
     pair = selection.second if selection.pair else None
     return *model_key(selection), selection.text, pair, selection.chat, selection.target, selection.cut, written
 
@@ -79,7 +80,7 @@ def _run(selection: Selection, loaded: LoadedModel, progress: Callable[[float], 
     if selection.new_tokens and not target:
         written = record_generation(
             loaded, selection.text, max_new_tokens=selection.new_tokens, method=selection.method, seed=selection.seed,
-            chat=selection.chat, progress=progress,
+            beams=selection.beams, chat=selection.chat, progress=progress,
         )  # fmt: skip
         return Run(run_key(selection), written.trace, written)
     text = (selection.text, selection.second) if selection.pair and selection.second.strip() else selection.text
@@ -128,28 +129,36 @@ def known_pair_scores(
         return None
 
 
-def translation_selection(selection: Selection) -> Selection:
-    """Return the selection of the translation model and its input, whatever model and input other pages have."""
+def translators(selection: Selection) -> tuple[str, ...]:
+    """Return the names of the models that translate: one architecture, or all of them side by side."""
+    chosen = tuple(name for name, title in TRANSLATORS.items() if title == selection.translator)
+    return chosen or tuple(TRANSLATORS)
+
+
+def translation_selection(selection: Selection, model: str) -> Selection:
+    """Return the selection of a translation model and its input, whatever model and input other pages have."""
     method = "beam" if selection.search == "beam" else "greedy"
-    return Selection(model=TRANSLATOR, text=selection.english, new_tokens=MOST_NEW_TOKENS, method=method)
+    return Selection(
+        model=model, text=selection.english, new_tokens=MOST_NEW_TOKENS, method=method, beams=selection.beams
+    )
 
 
 @dataclass(frozen=True)
 class KeptBeams:
-    """The candidates that a beam search ended with, with the size that they count for in a store."""
+    """A beam search with the size that it counts for in a store."""
 
-    candidates: tuple[BeamCandidate, ...]
-    nbytes: int = 10_000
+    search: BeamSearch
+    nbytes: int = 100_000
 
 
-def beams_of(selection: Selection, loaded: LoadedModel) -> tuple[BeamCandidate, ...]:
-    """Return what a beam search over the text to translate ends with; raises HeadscopeError."""
-    key = (model_key(translation_selection(selection)), "beams", selection.english, selection.beams)
-    return (
-        cache.pictures()
-        .get_or_make(key, lambda: KeptBeams(beam_candidates(loaded, selection.english, beams=selection.beams)))
-        .candidates
-    )
+def beams_of(selection: Selection, loaded: LoadedModel) -> BeamSearch:
+    """Return the beam search over the text to translate; raises HeadscopeError."""
+    key = (loaded.name, "beams", selection.english, selection.beams)
+
+    def make() -> KeptBeams:
+        return KeptBeams(beam_search(loaded, selection.english, beams=selection.beams, max_new_tokens=MOST_NEW_TOKENS))
+
+    return cache.pictures().get_or_make(key, make).search
 
 
 @dataclass(frozen=True)

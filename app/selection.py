@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from app.figures.theme import SCALES
 from model.analysis.aggregation import COMBINATIONS
-from model.catalog import BUNDLED, DEFAULT_MODEL
+from model.catalog import BUNDLED, DEFAULT_MODEL, TRANSLATORS
 
 DEFAULT_ENGLISH = "Two young girls are playing with a dog in the snow."
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
@@ -23,6 +23,7 @@ HEAD_CHOICES = ("held out", "best here", "one head", "mean of best")
 DIRECTIONS = ("from mention", "to mention")
 VIEWS = ("one sentence", "real sets")
 SEARCHES = ("greedy", "beam")
+TRANSLATOR_CHOICES = (*TRANSLATORS.values(), "side by side")
 POSITION_VIEWS = ("sinusoids", "this model", "word order", "first layer", "length")
 ORDERS = ("shuffled", "reversed", "no positions")
 _WORDS = re.compile(r"(\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,19})?", re.ASCII)
@@ -73,6 +74,7 @@ class Selection:
     view: str = "one sentence"
     example_set: str = ""
     english: str = DEFAULT_ENGLISH
+    translator: str = "Transformer"
     search: str = "greedy"
     beams: int = 4
     written: int = 0
@@ -102,6 +104,7 @@ _CHOICES = {
     "direction": DIRECTIONS,
     "view": VIEWS,
     "search": SEARCHES,
+    "translator": TRANSLATOR_CHOICES,
     "position_view": POSITION_VIEWS,
     "order": ORDERS,
     "shown": STACKS[1:],

@@ -8,8 +8,9 @@ import streamlit as st
 
 from app import explanations, state
 from app.examples import ENGLISH
-from app.selection import SEARCHES
+from app.selection import SEARCHES, TRANSLATOR_CHOICES
 from model.tokens import Token
+from model.trace import Trace
 
 # A word of this many pieces is one that the model has hardly seen.
 MANY_PIECES = 4
@@ -18,7 +19,7 @@ REPEATED = 3
 
 def text_row() -> None:
     """Draw the English, examples, and how its translation is searched."""
-    left, right = st.columns([3, 2.4], vertical_alignment="bottom")
+    left, right = st.columns([2.6, 3.4], vertical_alignment="bottom")
     left.text_area(
         "English",
         height=68,
@@ -27,6 +28,9 @@ def text_row() -> None:
         **state.bound("english", written=0),
     )
     with right, st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.segmented_control(
+            "Model", TRANSLATOR_CHOICES, format_func=str.capitalize, **state.bound("translator", written=0)
+        )
         st.segmented_control("Search", SEARCHES, help=explanations.SEARCH_HELP, **state.bound("search", written=0))
         if state.selection().search == "beam":
             st.number_input("Beams", min_value=2, max_value=10, width=96, **state.bound("beams", written=0))
@@ -51,18 +55,27 @@ def doubts(tokens: Sequence[Token], written: Sequence[Token]) -> None:
         st.html(f'<p class="hint">{html.escape(sentence)}</p>')
 
 
-def attention_controls(trace) -> None:
-    """Draw the choice of stack, layer and head."""
+def attention_controls(traces: Sequence[Trace]) -> None:
+    """Draw the choice of stack, layer and head, of the model that has most to choose from."""
+    trace = max(traces, key=lambda one: len(one.layers))
     selection = state.selection()
     names = {"cross": "Alignment", **{name: explanations.STACK_NAMES[name] for name in ("encoder", "decoder")}}
-    st.segmented_control("Shown", list(names), format_func=names.get, **state.bound("shown"))
-    layers = [layer.index for layer in trace.of_stack(selection.shown)]
-    heads = [-1, *range(trace.of_stack(selection.shown)[0].heads)]
+    # Beside each other, models show what both have.
+    stacks = [name for name in names if all(name in one.stacks for one in traces)]
+    if selection.shown not in stacks:
+        state.change(shown=stacks[0])
+    if len(stacks) > 1:
+        st.segmented_control("Shown", stacks, format_func=names.get, **state.bound("shown"))
+    layers = {one.index: one for one in trace.of_stack(state.selection().shown)}
+    heads = [-1, *range(next(iter(layers.values())).heads)]
     if selection.translation_layer not in layers or selection.translation_head not in heads:
-        state.change(translation_layer=layers[-1], translation_head=-1)
-    st.selectbox("Layer", layers, format_func=lambda index: f"L{index}", width=84, **state.bound("translation_layer"))
-    named = {-1: "mean"} | {head: f"H{head}" for head in heads[1:]}
-    st.selectbox("Head", heads, format_func=named.get, width=100, **state.bound("translation_head"))
+        state.change(translation_layer=max(layers), translation_head=-1)
+    if len(layers) * len(heads) > 2:
+        st.selectbox(
+            "Layer", list(layers), format_func=lambda index: f"L{index}", width=84, **state.bound("translation_layer")
+        )
+        named = {-1: "mean"} | {head: f"H{head}" for head in heads[1:]}
+        st.selectbox("Head", heads, format_func=named.get, width=100, **state.bound("translation_head"))
 
 
 def stepper(steps: int) -> None:

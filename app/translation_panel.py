@@ -1,83 +1,95 @@
-"""A translation as it grows: what was written, what was probable, and what was read for it, in a fragment of its own."""
+"""Translations as they grow: what was written, what was probable, and what was read for it, in a fragment of its own."""
 
 import html
+from collections.abc import Sequence
 
 import streamlit as st
 
-from app import attention_exports, engine, explanations, state, translation_controls
+from app import engine, explanations, state, translation_controls, translation_exports
+from app import translation_pictures as pictures
 from app.components.canvases import canvas
-from app.components.messages import head_view_message
+from app.components.messages import picture_message
+from app.figures.beam_lattice import beam_lattice
 from app.figures.german_line import german_line
 from app.figures.prediction_list import prediction_list
+from app.figures.theme import theme
 from app.figures.token_list import bar_table
 from app.panels import guarded
 from app.selection import Selection
-from model.analysis.alignment import alignment_view, coverage, first_rows, row_entropy
-from model.analysis.views import AttentionView, attention_view
-from model.generation import Generation
-from model.loading import LoadedModel
+from app.translation_pictures import Translation
+from model.analysis.alignment import coverage, first_rows, row_entropy
+from model.analysis.views import AttentionView
 
 
 @st.fragment
-def translation_panel(generation: Generation, loaded: LoadedModel) -> None:
-    """Draw controls, the German, its probabilities and the attention; reruns by itself when something in it is clicked."""
+def translation_panel(translations: Sequence[Translation]) -> None:
+    """Draw controls and each model's German and attention; reruns by itself when something in it is clicked."""
     with guarded():
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            translation_controls.attention_controls(generation.trace)
+            translation_controls.attention_controls([one.generation.trace for one in translations])
             exports = st.container(width="content")
-        translation_controls.stepper(len(generation.steps))
+        translation_controls.stepper(max(one.steps for one in translations))
         selection = state.selection()
-        written = selection.written or len(generation.steps)
-        st.html(german_line([step.token.text for step in generation.steps if not step.token.special], written))
-        left, right = st.columns([0.34, 0.66], gap="medium")
-        with left:
-            _probabilities(generation, written)
-            if selection.search == "beam":
-                _beam(selection, loaded)
-            _coverage(alignment_of(generation, selection), written)
-        with right:
-            view = shown_view(generation, selection, written)
-            st.html(_heading(selection, view))
-            message = message_of(view, selection)
-            canvas("head_view", message, key="alignment")
+        if len(translations) == 1:
+            _alone(translations[0], selection)
+        else:
+            for column, translation in zip(st.columns(len(translations), gap="medium"), translations, strict=True):
+                with column:
+                    _beside(translation, selection)
+        if selection.search == "beam":
+            for translation in translations:
+                _beam(translation, selection)
         with exports:
-            _export(generation, selection, view, message)
+            translation_exports.export_popover(translations, selection)
     state.publish()
 
 
-def alignment_of(generation: Generation, selection: Selection) -> AttentionView:
-    """Return the alignment of the whole translation in the chosen layer and head."""
-    head = None if selection.translation_head < 0 else selection.translation_head
-    return alignment_view(generation.trace, selection.translation_layer, head)
+def _alone(translation: Translation, selection: Selection) -> None:
+    selection = pictures.fitted(translation, selection)
+    _german(translation, selection)
+    left, right = st.columns([0.34, 0.66], gap="medium")
+    with left:
+        _numbers(translation, selection)
+    with right:
+        _attention(translation, selection)
 
 
-def shown_view(generation: Generation, selection: Selection, written: int) -> AttentionView:
-    """Return what is shown: the alignment as far as it is written, or one side's attention to itself."""
-    if selection.shown == "cross":
-        return first_rows(alignment_of(generation, selection), written)
-    combination = "layer mean" if selection.translation_head < 0 else "head"
-    head = max(0, selection.translation_head)
-    return attention_view(
-        generation.trace, selection.translation_layer, head, stack=selection.shown, combination=combination
-    )
+def _beside(translation: Translation, selection: Selection) -> None:
+    selection = pictures.fitted(translation, selection)
+    facts = f"{translation.loaded.model.num_parameters():,} weights"
+    st.html(f'<div class="heading"><b>{html.escape(translation.title)}</b><span>{facts}</span></div>')
+    _german(translation, selection)
+    _attention(translation, selection)
+    _numbers(translation, selection)
 
 
-def title_of(selection: Selection) -> str:
-    """Return the name of what is shown: L3 H1, or L3 mean."""
-    head = "mean" if selection.translation_head < 0 else f"H{selection.translation_head}"
-    return f"L{selection.translation_layer} {head}"
+def _german(translation: Translation, selection: Selection) -> None:
+    pieces = [step.token.text for step in translation.generation.steps if not step.token.special]
+    st.html(german_line(pieces, translation.written(selection)))
 
 
-def message_of(view: AttentionView, selection: Selection) -> bytes:
-    """Return the message of the head component."""
-    title = title_of(selection)
-    cross = selection.shown == "cross"
-    return head_view_message(
-        view, title=f"{selection.shown} {title}", description=f"Attention of {title}, {len(view.query_tokens)} rows.",
-        opened=(selection.translation_layer, max(0, selection.translation_head)),
-        selected=f"q{len(view.query_tokens) - 1}" if cross and view.query_tokens else "", scale=selection.scale,
-        common=selection.common, threshold=selection.threshold, same_sequence=not cross,
-    )  # fmt: skip
+def _numbers(translation: Translation, selection: Selection) -> None:
+    """Draw the probabilities of the last step, and what each English token got so far."""
+    generation, written = translation.generation, translation.written(selection)
+    step = generation.steps[written - 1]
+    before = generation.trace.tokens["decoder"][step.position - 1].text
+    pairs = [(token.text, probability) for token, probability in step.top]
+    st.html(prediction_list(step.token.text, before, pairs))
+    view = pictures.alignment_of(translation, pictures.fitted(translation, selection))
+    st.html(f'<div class="token-lists">{_coverage(first_rows(view, written))}</div>')
+
+
+def _coverage(view: AttentionView) -> str:
+    """Return the table of what each English token got; a bar is full at the most covered one, or at 1."""
+    found = coverage(view.weights).tolist()
+    pairs = list(zip(view.key_tokens, found, strict=True))
+    return bar_table("Coverage of the English", pairs, largest=max([1.0, *found]))
+
+
+def _attention(translation: Translation, selection: Selection) -> None:
+    view = pictures.shown_view(translation, selection)
+    st.html(_heading(selection, view))
+    canvas("head_view", pictures.message_of(view, selection), key=f"alignment_{translation.loaded.name}")
 
 
 def _heading(selection: Selection, view: AttentionView) -> str:
@@ -86,36 +98,23 @@ def _heading(selection: Selection, view: AttentionView) -> str:
     if selection.shown == "cross" and len(view.weights):
         spread = f'<span class="badge">last row {row_entropy(view.weights)[-1]:.2f} bits</span>'
     name = "Alignment" if selection.shown == "cross" else explanations.STACK_NAMES[selection.shown]
-    return f'<div class="heading"><b>{html.escape(name)} {html.escape(title_of(selection))}</b><span>{told}</span>{spread}</div>'
+    named = html.escape(f"{name} {pictures.title_of(selection)}")
+    return f'<div class="heading"><b>{named}</b><span>{told}</span>{spread}</div>'
 
 
-def _probabilities(generation: Generation, written: int) -> None:
-    step = generation.steps[written - 1]
-    before = generation.trace.tokens["decoder"][step.position - 1].text
-    pairs = [(token.text, probability) for token, probability in step.top]
-    st.html(prediction_list(step.token.text, before, pairs))
-
-
-def _beam(selection: Selection, loaded: LoadedModel) -> None:
+def _beam(translation: Translation, selection: Selection) -> None:
+    """Draw the beam as far as it is written, and the candidates that it ends with."""
+    search = engine.beams_of(selection, translation.loaded)
+    title = f"{translation.title}: {selection.beams} beams"
+    st.html(f'<div class="heading"><b>The beam, step by step</b><span>{html.escape(translation.title)}</span></div>')
+    drawn = beam_lattice(
+        search, theme=theme(st.context.theme.type or "light"), title=title, written=translation.written(selection),
+        provenance={},
+    )  # fmt: skip
+    canvas("picture", picture_message(drawn, title), key=f"beam_{translation.loaded.name}")
     rows = "".join(
         f"<tr><td>{html.escape(candidate.text)}</td><td>{candidate.score:.3f}</td></tr>"
-        for candidate in engine.beams_of(selection, loaded)
+        for candidate in search.candidates
     )
-    st.html(f'<table class="beams"><caption>The beam ends with (mean log-probability)</caption>{rows}</table>')
-
-
-def _coverage(view: AttentionView, written: int) -> None:
-    """Show what each English token got so far; a bar is full at the most covered one, or at 1."""
-    found = coverage(first_rows(view, written).weights).tolist()
-    pairs = list(zip(view.key_tokens, found, strict=True))
-    table = bar_table("Coverage of the English", pairs, largest=max([1.0, *found]))
-    st.html(f'<div class="token-lists">{table}</div>')
-
-
-def _export(generation: Generation, selection: Selection, view: AttentionView, message: bytes) -> None:
-    head = {
-        "layer": selection.translation_layer,
-        "head": selection.translation_head,
-        "combination": title_of(selection),
-    }
-    attention_exports.head_export(generation.trace, selection.shown, title_of(selection), view, message, **head)
+    caption = "The beam ends with (mean log-probability)"
+    st.html(f'<table class="beams"><caption>{caption}</caption>{rows}</table>')

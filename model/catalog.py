@@ -29,10 +29,25 @@ BUNDLED = {
         title="Transformer, English to German",
         licence="trained here on Multi30k (research and education)",
     ),
+    "recurrent-search": BundledModel(
+        name="recurrent-search",
+        package="",
+        folder="recurrent-search",
+        title="Recurrent, English to German",
+        licence="trained here on Multi30k (research and education)",
+    ),
+    "small-decoder": BundledModel(
+        name="small-decoder",
+        package="",
+        folder="small-decoder",
+        title="Small decoder, English books",
+        licence="trained here on books in the public domain",
+    ),
 }
 
 DEFAULT_MODEL = "minilm"
-TRANSLATOR = "transformer-tiny"
+# The translation models by the name of their architecture.
+TRANSLATORS = {"transformer-tiny": "Transformer", "recurrent-search": "Recurrent"}
 
 SUGGESTED_HUB_MODELS = (
     "google-bert/bert-base-uncased",

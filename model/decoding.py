@@ -89,6 +89,47 @@ class _Telling(StoppingCriteria):
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
 
+class _Rows(LogitsProcessor):
+    """Changes nothing; keeps the ids [beam, position] that each step of a beam search goes on from."""
+
+    def __init__(self):
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.steps.append(input_ids.cpu())
+        return scores
+
+
+class _Ranking(StoppingCriteria):
+    """Never stops; keeps the ids [continuation, position] that each step of a beam search ranks, the best first."""
+
+    def __init__(self):
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores, **_options) -> torch.Tensor:
+        self.steps.append(input_ids.cpu())
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+
+@dataclass(frozen=True, eq=False)
+class BeamRun:
+    """What a beam search ends with and, for each step, what it went through, as transformers' own generate has it.
+
+    It ends with `ids` [beam, position] and their `scores`, the best first. A step goes on from `rows` [beam, position] with
+    `log_probabilities` [beam, vocab] and ranks twice as many continuations as it has beams, or more: `ranked`
+    [continuation, position], the best first. Those among the first `beams` that end are finished; the best `beams` of
+    the others are the rows of the next step.
+
+    score = mean_t log p(token_t | tokens before it) (Wu et al. 2016, section 7, with a length penalty of 1)
+    """
+
+    ids: torch.Tensor
+    scores: tuple[float, ...]
+    rows: tuple[torch.Tensor, ...]
+    log_probabilities: tuple[torch.Tensor, ...]
+    ranked: tuple[torch.Tensor, ...]
+
+
 def written_ids(
     loaded: LoadedModel,
     tensors: Mapping[str, torch.Tensor],
@@ -101,27 +142,25 @@ def written_ids(
     An encoder-decoder goes on with decoder_input_ids, any other model with input_ids. Raises InputError where the model
     cannot run them.
     """
-    return _generated(loaded, tensors, decoding, length, progress)[0]
-
-
-def finished_beams(
-    loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], decoding: Decoding, length: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the ids [beam, position] and scores [beam] that a beam search ends with, the best first; see `written_ids`.
-
-    score = mean_t log p(token_t | tokens before it) (Wu et al. 2016, section 7, with a length penalty of 1)
-    """
-    options = {"num_return_sequences": decoding.beams, "return_dict_in_generate": True, "output_scores": True}
-    found = _generated(loaded, tensors, decoding, length, None, **options)
-    return found.sequences, found.sequences_scores
-
-
-def _generated(loaded, tensors, decoding: Decoding, length: int, progress, **options):
-    """Return what the model's own generate gives."""
     begun = tensors["decoder_input_ids" if loaded.is_encoder_decoder else "input_ids"].shape[1]
+    criteria = [] if progress is None else [_Telling(begun, length, progress)]
+    return _generated(loaded, tensors, decoding, length, [], criteria)[0]
+
+
+def run_beams(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], decoding: Decoding, length: int) -> BeamRun:
+    """Return what a beam search goes through and what it ends with, all on the CPU; see `written_ids`."""
+    rows, ranking = _Rows(), _Ranking()
+    options = {"num_return_sequences": decoding.beams, "return_dict_in_generate": True, "output_scores": True}
+    found = _generated(loaded, tensors, decoding, length, [rows], [ranking], **options)
+    log_probabilities = tuple(table.cpu() for table in found.scores)
+    scores = tuple(found.sequences_scores.tolist())
+    return BeamRun(found.sequences.cpu(), scores, tuple(rows.steps), log_probabilities, tuple(ranking.steps))
+
+
+def _generated(loaded, tensors, decoding: Decoding, length: int, processors: list, criteria: list, **options):
+    """Return what the model's own generate gives; `processors` come after those of `decoding`."""
     ends = end_ids(loaded)
     padding = (loaded.model.generation_config.pad_token_id, getattr(loaded.tokenizer, "pad_token_id", None), *ends)
-    criteria = [] if progress is None else [_Telling(begun, length, progress)]
     with running(loaded):
         return loaded.model.generate(
             **tensors,
@@ -130,7 +169,7 @@ def _generated(loaded, tensors, decoding: Decoding, length: int, progress, **opt
             max_length=length,
             eos_token_id=list(ends) or None,
             pad_token_id=next((number for number in padding if number is not None), None),
-            logits_processor=decoding.processors(),
+            logits_processor=LogitsProcessorList([*decoding.processors(), *processors]),
             stopping_criteria=StoppingCriteriaList(criteria),
         )
 

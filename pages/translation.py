@@ -12,10 +12,16 @@ with panels.guarded(), progress_bar("Translating") as tell:
     # Late, since it takes seconds the first time.
     from app import engine
     from app.translation_panel import translation_panel
+    from app.translation_pictures import Translation
+    from model.catalog import TRANSLATORS
 
-    selection = engine.translation_selection(state.selection())
-    loaded = sidebar.loaded_model(selection)
-    generation = engine.run(selection, loaded, tell).generation
+    translations = []
+    for name in engine.translators(state.selection()):
+        selection = engine.translation_selection(state.selection(), name)
+        loaded = sidebar.loaded_model(selection)
+        translations.append(Translation(TRANSLATORS[name], loaded, engine.run(selection, loaded, tell).generation))
 with panels.guarded():
-    translation_controls.doubts(generation.trace.tokens["encoder"], [step.token for step in generation.steps])
-    translation_panel(generation, loaded)
+    for translation in translations:
+        steps = translation.generation.steps
+        translation_controls.doubts(translation.generation.trace.tokens["encoder"], [step.token for step in steps])
+    translation_panel(translations)

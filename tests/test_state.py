@@ -47,6 +47,7 @@ VALUES = {
     "example_set": ["gap", "winobias type 1"],
     "english": ["A dog.", "a&b", ""],
     "search": ["beam"],
+    "translator": ["Recurrent", "side by side"],
     "beams": [2, 10],
     "written": [1, 64],
     "shown": ["encoder", "decoder"],

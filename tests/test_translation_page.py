@@ -2,8 +2,11 @@
 
 import pytest
 
+from app.selection import DEFAULT_ENGLISH
 from app.translation_controls import REPEATED
-from tests.app_session import html_of, messages, notices, open_page
+from model import load_model
+from model.beams import beam_search
+from tests.app_session import html_of, messages, notices, open_page, unpack
 
 PAGE = "../pages/translation.py"
 
@@ -51,10 +54,39 @@ def test_each_side_is_shown_with_itself(shown, size):
     assert view["weights"].shape[0] == view["weights"].shape[1] >= size - 2
 
 
-def test_a_beam_shows_its_candidates():
-    session = translation(search="beam", beams="3")
+def test_a_beam_shows_its_steps_and_its_candidates():
+    session = translation(search="beam", beams="3", written="2")
     assert html_of(session).count("<tr><td>") >= 3
+    drawn = messages(session)["picture"]["svg"]
+    assert "2 of 11 steps" in drawn
+    search = beam_search(load_model("transformer-tiny", device="cpu"), DEFAULT_ENGLISH, beams=3)
+    best = search.candidates[0]
+    assert best.text in html_of(session)
+    pieces = [search.steps[step][place].text for step, place in enumerate(best.path)]
+    view = messages(session)["head_view"]
+    assert view["query_tokens"] == pieces[:2]
+    session.number_input(key="widget_beams").set_value(5).run()
+    assert "5 beams" in messages(session)["picture"]["svg"]
     assert "mean log-probability" in html_of(session)
+
+
+def test_both_models_translate_the_same_sentence_beside_each_other():
+    session = translation(translator="side by side")
+    views = [unpack(element.proto.bytes) for element in session.get("bidi_component")]
+    assert [view["title"] for view in views] == ["cross L3 mean", "cross L0 H0"]
+    assert views[0]["key_tokens"] == views[1]["key_tokens"]
+    for view in views:
+        assert view["weights"].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert all(name in html_of(session) for name in ("<b>Transformer</b>", "<b>Recurrent</b>"))
+    session.button(key="written_start").click().run()
+    views = [unpack(element.proto.bytes) for element in session.get("bidi_component")]
+    assert [len(view["query_tokens"]) for view in views] == [1, 1]
+
+
+def test_the_recurrent_model_alone_has_no_layers_to_choose():
+    session = translation(translator="Recurrent", shown="encoder", translation_layer="2", translation_head="3")
+    assert messages(session)["head_view"]["title"] == "cross L0 H0"
+    assert "widget_translation_layer" not in [box.key for box in session.selectbox]
 
 
 def test_a_word_that_the_vocabulary_does_not_hold_is_named():

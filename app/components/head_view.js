@@ -1,7 +1,7 @@
 // One head: heatmap and token links side by side, with one selected token in both.
 
 const views = new WeakMap();
-const GAP = 14, SHORTEST = 340, NARROW = 480;
+const GAP = 14, LINK_STEP = 26, SHORTEST = 340, NARROW = 480;
 
 class HeadView {
   constructor(root) {
@@ -41,6 +41,14 @@ class HeadView {
     return Math.max(SHORTEST, window.innerHeight - scrolled - reserve);
   }
 
+  /** Room that a matrix of this width, or links that are not crowded, would leave empty is left to what comes below. */
+  height(across, narrow) {
+    if (narrow) return Math.min(this.drawnRoom, across + 60);
+    if (givenRoom(this.root)) return this.drawnRoom;
+    const tokens = Math.max(this.message.query_tokens.length, this.message.key_tokens.length);
+    return Math.min(this.drawnRoom, Math.max(SHORTEST, across + 100, LINK_STEP * tokens));
+  }
+
   draw() {
     const width = this.root.clientWidth;
     if (!this.message || !width) return;
@@ -48,9 +56,9 @@ class HeadView {
     const palette = paletteFor(this.root, this.message.palettes);
     const narrow = width < NARROW;
     this.drawnRoom = this.room;
-    const height = narrow ? Math.min(this.drawnRoom, width + 60) : this.drawnRoom;
     const type = typeScale(this.root);
-    const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380 * type), height + 70));
+    const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380 * type), this.drawnRoom + 70));
+    const height = this.height(narrow ? width : across, narrow);
     this.root.querySelector(".pictures").style.flexDirection = narrow ? "column" : "row";
     this.root.querySelector(".links").style.height = `${height}px`;
     this.matrix.draw(palette, across, height, this.focus);

@@ -81,3 +81,8 @@ def _strongest(thumbnails: Thumbnails) -> list[str]:
 
 def _short(token: str) -> str:
     return token if len(token) <= LONGEST_NAME else f"{token[: LONGEST_NAME - 1]}…"
+
+
+def picture_message(svg: str, description: str) -> bytes:
+    """Return the message of a picture: an SVG document of the figures, and what it is for those who do not see it."""
+    return pack({"svg": svg, "description": description}, {})

@@ -19,6 +19,7 @@ class Component:
 COMPONENTS = {
     "head_grid": Component(("head_grid.js",), "mountHeadGrid"),
     "head_view": Component(("head_matrix.js", "token_links.js", "head_view.js"), "mountHeadView", ("head_view.css",)),
+    "picture": Component(("picture.js",), "mountPicture", ("picture.css",)),
     "score_grid": Component(("score_grid.js",), "mountScoreGrid"),
     "sentence_arcs": Component(("sentence_arcs.js",), "mountSentenceArcs", ("sentence_arcs.css",)),
     "token_row": Component(("token_row.js",), "mountTokenRow", ("token_row.css",)),

@@ -135,7 +135,7 @@ def _names(
         name, end = _KNOWN.get(row.kind, row.kind), "no row past" if row.last == trained_length else "ends at"
         at = alt.value(HEIGHT - 18 - 24 * place)
         words = f"{name}: {end} {row.last}"
-        layers.append(_name(words, colour, x=alt.datum(row.position), y=at, width=WIDTH // 2))
+        layers.append(_name(words, colour, x=alt.datum(row.last), y=at, width=WIDTH // 2))
     return layers
 
 

@@ -13,10 +13,16 @@ from model.errors import HeadscopeError
 from model.evaluation.language import language_figures, token_stream
 from model.training.loss import smoothed_cross_entropy
 
+_SHORTEST_PERIOD = 16
+
 
 @dataclass(frozen=True, eq=False)
 class LanguageTask:
-    """Texts to learn from as one stream of tokens, and others to measure bits per character on."""
+    """Texts to learn from as one stream of tokens, and others to measure bits per character on.
+
+    `repeated` is the share of windows that hold one passage over and over, its tokens shuffled: what comes next there is known
+    only from what came next before, which books alone teach a small model slowly (Olsson et al. 2022).
+    """
 
     tokenizer: PreTrainedTokenizerBase
     stream: Int[Tensor, " position"]
@@ -25,12 +31,15 @@ class LanguageTask:
     batch_tokens: int = 4096
     seed: int = 0
     device: str = "cpu"
+    repeated: float | int = 0.0
 
     def __post_init__(self):
         if len(self.stream) < 2 * self.context:
             raise HeadscopeError(
                 f"The texts have {len(self.stream)} tokens, too few for windows of {self.context}. Give more text."
             )
+        if not 0 <= self.repeated <= 1:
+            raise HeadscopeError(f"Give the share of repeated windows from 0 to 1, not {self.repeated}.")
 
     def batches(self, epoch: int) -> list[Int[Tensor, "window position"]]:
         """Return windows of context + 1 tokens that begin at a random place of the stream, in random order."""
@@ -39,7 +48,12 @@ class LanguageTask:
         starts = random.permutation(np.arange(first, len(self.stream) - self.context, self.context))
         rows = max(1, self.batch_tokens // self.context)
         windows = self.stream.unfold(0, self.context + 1, 1)
-        return [windows[torch.from_numpy(starts[begin : begin + rows])] for begin in range(0, len(starts), rows)]
+        batches = [windows[torch.from_numpy(starts[begin : begin + rows])] for begin in range(0, len(starts), rows)]
+        if self.repeated:
+            for window in (window for batch in batches for window in batch):
+                if random.random() < self.repeated:
+                    window.copy_(_repeated(window, random))
+        return batches
 
     def loss(self, model: PreTrainedModel, batch: Int[Tensor, "window position"]) -> tuple[Tensor, int]:
         """Return the mean cross-entropy of the tokens after each position, and their number."""
@@ -53,6 +67,13 @@ class LanguageTask:
             return {}
         figures = language_figures(model, self.tokenizer, self.validation, context=self.context)
         return {"validation_bits_per_character": figures.bits_per_character}
+
+
+def _repeated(window: Int[Tensor, " position"], random: np.random.Generator) -> Int[Tensor, " position"]:
+    """Return a window of the same length that repeats its first tokens, at most half of it, in a random order."""
+    period = int(random.integers(min(_SHORTEST_PERIOD, len(window) // 2), len(window) // 2 + 1))
+    passage = window[torch.from_numpy(random.permutation(period))]
+    return passage.repeat(-(-len(window) // period))[: len(window)]
 
 
 def joined_stream(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Int[Tensor, " position"]:
