@@ -6,11 +6,12 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import cache, explanations, export, exporting
+from app import cache, explanations, export, exporting, state
 from app.exporting import Files, picture_makers
 from app.figures.cost_chart import cost_chart
 from app.figures.theme import Theme, theme
 from app.progress import progress_bar
+from app.selection import RANGES
 from model.analysis.cost import CostSizes, machine, measure_costs
 from model.analysis.cost_formulas import (
     LAYERS,
@@ -112,10 +113,11 @@ def _exponent(over: str, exponent: float, low: float, high: float, counted: bool
 
 
 def _chosen_sizes() -> CostSizes:
-    length = st.number_input("n, length", 2, 1024, SIZES.fixed_length, key="cost_n", width=130)
-    width = st.number_input("d, width", 1, 1024, SIZES.fixed_width, key="cost_d", width=130)
-    kernel = st.number_input("k, kernel", 2, 15, SIZES.kernel, key="cost_k", width=130)
-    return replace(SIZES, fixed_length=int(length), fixed_width=int(width), kernel=int(kernel))
+    for label, name in (("n, length", "cost_length"), ("d, width", "cost_width"), ("k, kernel", "cost_kernel")):
+        least, most = RANGES[name]
+        st.number_input(label, least, most, width=130, **state.bound(name))
+    chosen = state.selection()
+    return replace(SIZES, fixed_length=chosen.cost_length, fixed_width=chosen.cost_width, kernel=chosen.cost_kernel)
 
 
 def _key(sizes: CostSizes) -> tuple:

@@ -232,3 +232,16 @@ TERM_NAMES = {
     "position_position": "position · position",
     "bias": "with constants",
 }
+LENGTH = """
+The same small decoder, trained five times on windows of {trained} tokens, with nothing but its positions changed, and then
+read far past them.
+
+**Learned** positions have no row past the last one: the model cannot go on at all. **Sinusoidal** ones go on, but at places that
+no weight was trained for. **Rotary** knows distances alone, yet distances that it never saw. **ALiBi** fades with the distance,
+and was made for this (Press et al. 2021). With **no positions**, the causal mask alone tells a decoder where it is (Haviv et
+al. 2022).
+"""
+NO_LENGTH_CURVES = (
+    "The curves that come with Headscope are missing. Make them with python -m model train language --model position-study "
+    "and python -m model evaluate length."
+)

@@ -86,6 +86,9 @@ class Selection:
     frequency: int = 6
     order: str = "shuffled"
     order_seed: int = 0
+    cost_length: int = 256
+    cost_width: int = 256
+    cost_kernel: int = 3
 
 
 # What a new text takes back: the words of the old one that were chosen.
@@ -109,7 +112,7 @@ _CHOICES = {
     "order": ORDERS,
     "shown": STACKS[1:],
 }
-_RANGES = {
+RANGES = {
     "layer": (0, 10_000),
     "head": (0, 10_000),
     "threshold": (0.0, 1.0),
@@ -123,6 +126,9 @@ _RANGES = {
     "offset": (0, 60),
     "frequency": (0, 31),
     "order_seed": (0, 999),
+    "cost_length": (2, 1024),
+    "cost_width": (1, 1024),
+    "cost_kernel": (2, 15),
     "translation_layer": (0, 10_000),
     "translation_head": (-1, 10_000),
 }
@@ -178,7 +184,7 @@ def _parse(name: str, text: str):
     value = type(default)(text)
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(name)
-    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+    if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]:
         raise ValueError(name)
     if name in ("mention", "candidates") and not _WORDS.fullmatch(value):
         raise ValueError(name)

@@ -1,6 +1,6 @@
 """What does a layer cost, and what does it buy?"""
 
-from app import explanations, panels
+from app import explanations, panels, state
 from app.progress import progress_bar
 
 panels.question(explanations.COST_QUESTION, counting=False)
@@ -9,3 +9,4 @@ with panels.guarded(), progress_bar("Starting PyTorch"):
     from app.cost_panel import cost_panel
 with panels.guarded():
     cost_panel()
+    state.publish()

@@ -9,13 +9,20 @@ with head:
     panels.question(explanations.POSITION_QUESTION)
 with panels.guarded():
     # Late, since it takes seconds the first time: the question stands before it.
-    from app import own_positions_panel, position_controls, position_terms_panel, sinusoid_panel, word_order_panel
+    from app import (
+        length_panel,
+        own_positions_panel,
+        position_controls,
+        position_terms_panel,
+        sinusoid_panel,
+        word_order_panel,
+    )
 
     with head:
         position_controls.view_switch()
     view = state.selection().position_view
-    if view == "sinusoids":
-        sinusoid_panel.sinusoids()
+    if view in ("sinusoids", "length"):
+        (sinusoid_panel.sinusoids if view == "sinusoids" else length_panel.length)()
     elif state.chosen_source() == "file":
         panels.notice(explanations.FILE_NO_MODEL)
     else:

@@ -17,7 +17,7 @@ def session(monkeypatch):
     """The page with sizes that are measured in a moment, and nothing measured yet."""
     monkeypatch.setattr(cost_panel, "SIZES", TINY)
     cache.pictures.clear()
-    session = open_page()
+    session = open_page(cost_length="4", cost_width="4")
     session.switch_page(PAGE).run()
     assert not session.exception
     assert not notices(session)
@@ -51,11 +51,12 @@ def test_before_measuring_the_page_shows_the_table_and_counted_operations(sessio
 
 
 def test_sizes_are_chosen_and_counted(session):
-    session.number_input(key="cost_n").set_value(10).run()
-    session.number_input(key="cost_k").set_value(5).run()
+    session.number_input(key="widget_cost_length").set_value(10).run()
+    session.number_input(key="widget_cost_kernel").set_value(5).run()
     text = "\n".join(element.value for element in session.markdown)
     assert "$k \\cdot n \\cdot d^2$ = 800" in text
     assert "$O(n)$: 10" in text
+    assert session.query_params["cost_length"] in ("10", ["10"])
 
 
 def test_measuring_shows_times_and_memory_and_keeps_them(session):

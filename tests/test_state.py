@@ -58,6 +58,9 @@ VALUES = {
     "frequency": [0, 31],
     "order": ["reversed"],
     "order_seed": [1, 999],
+    "cost_length": [2, 1024],
+    "cost_width": [1, 1024],
+    "cost_kernel": [2, 15],
 }
 CHANGES = [(name, value) for name, values in VALUES.items() for value in values]
 

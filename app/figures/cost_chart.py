@@ -11,8 +11,6 @@ from app.figures.theme import Theme, hexadecimal
 
 WIDTH, HEIGHT = 400, 320
 _APART = 22.0
-# Room for a name and its exponent, right of the plot.
-_PADDING = dict(left=18, top=18, right=330, bottom=18)
 _SHAPES = {
     "fused attention": "circle",
     "explicit attention": "diamond",
@@ -60,9 +58,7 @@ def cost_chart(
         *_named(_ends(points, lines, kinds), domain, names, theme),
     ]  # fmt: skip
     described = f"{title}: {value} over {size}, both on log axes. " + "; ".join(names.get(kind, kind) for kind in kinds)
-    chart = dressed(alt.layer(*layers).properties(title=title), theme, described, width=WIDTH, height=HEIGHT)
-    # Streamlit would squeeze the plot so that the names fit into its width.
-    return chart.properties(padding=_PADDING)
+    return dressed(alt.layer(*layers).properties(title=title), theme, described, width=WIDTH, height=HEIGHT)
 
 
 def _colour(kind: str, theme: Theme) -> str:

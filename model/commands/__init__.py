@@ -10,7 +10,7 @@ from model.errors import HeadscopeError
 # Name -> what it does. A module is imported only when its command is asked for: torch and transformers take seconds.
 COMMANDS = {
     "coreference": "which heads link a pronoun to its antecedent, on Winogender, WinoBias or GAP",
-    "evaluate": "BLEU of a translation model, bits per character of a language model, on files of your own",
+    "evaluate": "BLEU of a translation model, bits per character or loss by position of a language model, on your files",
     "ship": "averaged weights of a training run as a model to load, with its card",
     "train": "one of our own architectures: a translation model or a small decoder",
 }

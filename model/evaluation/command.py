@@ -2,21 +2,28 @@
 
 python -m model evaluate translation --model NAME --source FILE --reference FILE
 python -m model evaluate language --model NAME --text FILE ...
+python -m model evaluate length --model RUN_OR_FOLDER ... --text FILE ... --json OUT.json
 """
 
 import argparse
+import shlex
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from model.errors import HeadscopeError
 from model.evaluation.bleu import corpus_bleu
 from model.evaluation.heads import pattern_scores
-from model.evaluation.language import language_figures, running_text
+from model.evaluation.language import language_figures, running_text, token_stream
+from model.evaluation.length import STRETCHES, TrainedDecoder, loss_by_position, read_decoder
 from model.evaluation.translation import translations
+from model.length_results import LengthCurve, LengthResults, write_length_results
 from model.loading import LoadedModel, load_model
+from model.recorded_trace import versions
 from model.training.corpora import check_parallel, read_lines, read_text
 
 
@@ -34,13 +41,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     language.add_argument(
         "--context", type=int, help="tokens that are read at once (as many as the model takes, at most 1024)"
     )
+    length = kinds.add_parser(
+        "length", help="loss against position, of small decoders with different kinds of position"
+    )
+    length.add_argument("--text", nargs="+", required=True, metavar="FILE", help="texts, plain or gzip")
+    length.add_argument("--length", type=int, default=512, help="tokens in a window, past the trained length too")
+    length.add_argument("--windows", type=int, default=2048, help="how many windows, spread evenly over the texts")
+    length.add_argument("--json", type=Path, required=True, metavar="OUT.json", help="where the curves go")
+    length.add_argument("--model", nargs="+", required=True, help="runs of python -m model train, or folders")
     for kind in (translation, language):
         kind.add_argument("--model", required=True, help="a bundled name, a folder or a hub id")
+    for kind in (translation, language, length):
         kind.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"))
 
 
 def run(given: argparse.Namespace) -> int:
     """Measure, print the figures, and return the exit code; raises HeadscopeError for what the user can mend."""
+    if given.kind == "length":
+        return _length(given)
     loaded = load_model(given.model, device=given.device)
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
@@ -110,6 +128,72 @@ def _language(given: argparse.Namespace, loaded: LoadedModel) -> int:
         layer, head = divmod(int(values.argmax()), values.shape[1])
         print(f"highest {name} score: {values[layer, head]:.3f} (L{layer} H{head})")
     return 0
+
+
+def _length(given: argparse.Namespace) -> int:
+    if not given.json.absolute().parent.is_dir():
+        raise HeadscopeError(f"There is no folder for “{given.json.name}”. Make it first.")
+    decoders = [read_decoder(name, given.device) for name in given.model]
+    for warning in [warning for decoder in decoders for warning in decoder.warnings]:
+        print(warning, file=sys.stderr)
+    text = "\n".join(running_text(read_text(path)) for path in given.text)
+    tokens = _check_comparable(decoders, text)
+    if tokens <= min(given.windows, STRETCHES) * given.length:
+        print("The text is short, so the true standard errors are larger. Give more text.", file=sys.stderr)
+    curves = {decoder.model.config.positions: _length_curve(decoder, text, given) for decoder in decoders}
+    config = decoders[0].model.config
+    results = LengthResults(
+        trained_length=config.max_position_embeddings, length=given.length, windows=given.windows,
+        texts=tuple(Path(path).name for path in given.text), tokens=tokens, vocabulary=config.vocab_size,
+        command=_length_command(given), device=str(decoders[0].model.device), versions=versions(), curves=curves,
+    )  # fmt: skip
+    write_length_results(results, given.json)
+    print("\n".join(_length_table(curves)))
+    print(f"\nWritten: {given.json}")
+    return 0
+
+
+def _check_comparable(decoders: Sequence[TrainedDecoder], text: str) -> int:
+    """Return how many tokens the text has; raises HeadscopeError where the losses cannot be compared."""
+    configs = [decoder.model.config for decoder in decoders]
+    if len({config.positions for config in configs}) < len(configs):
+        raise HeadscopeError("Two of the models have the same kind of position. Leave one of them out.")
+    if len({config.max_position_embeddings for config in configs}) > 1:
+        raise HeadscopeError("The models were trained on windows of different lengths. Give those of one recipe.")
+    first, *others = (token_stream(decoder.tokenizer, text) for decoder in decoders)
+    if not all(torch.equal(first, other) for other in others):
+        raise HeadscopeError(
+            "The models cut the text into different tokens, so their losses per token cannot be compared. Train them on the "
+            "same text with the same vocabulary."
+        )
+    return len(first)
+
+
+def _length_curve(decoder: TrainedDecoder, text: str, given: argparse.Namespace) -> LengthCurve:
+    with _bar(100, "%") as bar:
+        bar.set_description(decoder.model.config.positions)
+        losses = loss_by_position(
+            decoder.model, decoder.tokenizer, text, length=given.length, windows=given.windows,
+            progress=lambda share: bar.update(round(100 * share) - bar.n),
+        )  # fmt: skip
+    return decoder.curve(losses, given.length)
+
+
+def _length_command(given: argparse.Namespace) -> str:
+    """Return the command with files by name alone, since folders differ from machine to machine."""
+    names = {"--model": given.model, "--text": given.text}
+    words = [word for option, paths in names.items() for word in (option, *(Path(path).name for path in paths))]
+    words += ["--length", str(given.length), "--windows", str(given.windows), "--json", given.json.name]
+    return shlex.join(["python", "-m", "model", "evaluate", "length", *words])
+
+
+def _length_table(curves: Mapping[str, LengthCurve]) -> Iterator[str]:
+    columns = list(dict.fromkeys((span.first, span.last) for curve in curves.values() for span in curve.quarters))
+    yield "loss in nats per token at positions (± standard error)"
+    yield "".join(["kind".ljust(12), *(f"{first} to {last}".rjust(18) for first, last in columns)])
+    for kind, curve in curves.items():
+        found = {(span.first, span.last): f"{span.loss:.3f} ± {span.error:.3f}" for span in curve.quarters}
+        yield "".join([kind.ljust(12), *(found.get(column, "no position").rjust(18) for column in columns)])
 
 
 def _bar(total: int, unit: str) -> tqdm:

@@ -19,6 +19,7 @@ class TrainedModel:
     warmup: int = 800
     factor: float = 0.64
     clip: float = 0.0
+    repeated: float = 0.0
 
 
 # The Tiny size of Wu et al. 2021. The recurrent model has about as many weights: it shares its matrices in the same way.
@@ -40,6 +41,11 @@ DECODERS = {
     "small-decoder": TrainedModel(
         SmallDecoderConfig,
         dict(d_model=256, d_ff=1024, heads=4, layers=4, dropout=0.0, positions="rotary", max_position_embeddings=256),
-        epochs=6, batch_tokens=2048, warmup=500, factor=0.7, clip=1.0,
-    )
+        epochs=3, batch_tokens=2048, warmup=500, factor=0.7, clip=1.0, repeated=0.15,
+    ),
+    # Trained once for each kind of position (--positions), on short windows, to be read far past them.
+    "position-study": TrainedModel(
+        SmallDecoderConfig, dict(d_model=128, d_ff=512, heads=4, layers=3, dropout=0.0, max_position_embeddings=64),
+        vocabulary=2000, epochs=2, batch_tokens=2048, warmup=400, clip=1.0,
+    ),
 }  # fmt: skip

@@ -1,0 +1,127 @@
+"""Loss against position of small decoders that differ in their positions alone: a JSON file that reads back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from model.errors import HeadscopeError
+from model.partial_scores import replace_file
+from model.plain_records import from_plain, to_plain
+
+FORMAT = "headscope length curves 1"
+LARGEST_FILE = 8 * 2**20
+LONGEST_KIND = 40
+_SHIPPED = Path(__file__).parent / "results" / "length" / "position-study.json"
+
+
+@dataclass(frozen=True)
+class SpanLoss:
+    """Mean loss in nats per token over the positions `first` to `last`, counted from 1, and its standard error."""
+
+    first: int
+    last: int
+    loss: float
+    error: float
+
+
+@dataclass(frozen=True)
+class LengthCurve:
+    """One model: its loss by spans of positions, as far as it has positions.
+
+    `quarters` are the spans (3/4 m n, m n] for the trained length n and m = 1, 2, 4, ... `trained_tokens` (steps times the
+    tokens of a full batch), `seed` and `command` are those of the training, None where only the finished model was at hand.
+    """
+
+    spans: tuple[SpanLoss, ...]
+    quarters: tuple[SpanLoss, ...]
+    parameters: int
+    trained_tokens: int | None = None
+    seed: int | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class LengthResults:
+    """The curves by kind of position ("sinusoidal", "rotary", ...), all from the same windows of the same texts.
+
+    `trained_length` is the longest window that was trained on and `length` the longest measured on, both in tokens;
+    `tokens` are those of the texts that the `windows` windows were taken from.
+    """
+
+    trained_length: int
+    length: int
+    windows: int
+    texts: tuple[str, ...]
+    tokens: int
+    vocabulary: int
+    command: str
+    device: str
+    versions: Mapping[str, str]
+    curves: Mapping[str, LengthCurve]
+
+    def frame(self):
+        """Return a pandas DataFrame with kind, first, last, position = sqrt(first last), loss and error, a row per span."""
+        import pandas
+
+        rows = [
+            (kind, span.first, span.last, (span.first * span.last) ** 0.5, span.loss, span.error)
+            for kind, curve in self.curves.items()
+            for span in curve.spans
+        ]
+        return pandas.DataFrame(rows, columns=["kind", "first", "last", "position", "loss", "error"])
+
+
+def shipped_length_curves() -> LengthResults | None:
+    """Return the curves that come with Headscope; None where they are not there."""
+    return read_length_results(_SHIPPED) if _SHIPPED.is_file() else None
+
+
+def write_length_results(results: LengthResults, path: str | PathLike) -> None:
+    """Write the results as JSON, one line per span; raises HeadscopeError where the file cannot be written."""
+    path = Path(path)
+    plain = {"format": FORMAT, **to_plain(results)}
+    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    try:
+        # A quotation mark inside a string is escaped, so this stands between two spans alone.
+        replace_file(path, text.replace('},{"first":', '},\n{"first":').encode() + b"\n")
+    except OSError as error:
+        raise HeadscopeError(
+            f"“{path.name}” could not be written ({error.strerror}). Check that the folder is there and has room."
+        ) from error
+
+
+def read_length_results(path: str | PathLike) -> LengthResults:
+    """Read a file of `write_length_results`; raises HeadscopeError where it is missing, broken or another."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError("it is larger than such curves are")
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
+            raise ValueError(f"its format is not “{FORMAT}”")
+        return _checked(from_plain(LengthResults, plain))
+    except FileNotFoundError as error:
+        raise HeadscopeError(f"There is no file “{path.name}”. Choose a file of length curves.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise HeadscopeError(
+            f"“{path.name}” holds no length curves that this version can read: {error}. "
+            "Make it again with python -m model evaluate length."
+        ) from error
+
+
+def _checked(results: LengthResults) -> LengthResults:
+    if not results.curves or results.trained_length < 1:
+        raise ValueError("it holds no curve, or no trained length")
+    for kind, curve in results.curves.items():
+        if not kind.isprintable() or not 0 < len(kind) <= LONGEST_KIND:
+            raise ValueError("a curve has a name that cannot be shown")
+        spans, after = curve.spans, 0
+        for span in spans:
+            if not after < span.first <= span.last or min(span.loss, span.error) < 0:
+                raise ValueError(f"the spans of “{kind}” are not in order from 1, with losses from 0")
+            after = span.last
+        if not spans:
+            raise ValueError(f"“{kind}” has no span")
+    return results
