@@ -73,7 +73,6 @@ def beam_search(loaded: LoadedModel, text: str, *, beams: int = 4, max_new_token
     return BeamSearch(_hypotheses(loaded, steps), _candidates(loaded, run, begun.length, ends, steps))
 
 
-
 def _kept(
     run: BeamRun, begun: int, length: int, ends: tuple[int, ...], beams: int
 ) -> list[dict[_Ids, tuple[float, bool]]]:

@@ -70,7 +70,7 @@ def test_measuring_shows_times_and_memory_and_keeps_them(session):
     session.run()
     assert button(session, "Measure again")
     assert cache.pictures().get(("layer costs", TINY)) is kept
-    again = open_page()
+    again = open_page(cost_length="4", cost_width="4")
     again.switch_page(PAGE).run()
     assert len(shown(again).proto.options) == 3
 
