@@ -1,6 +1,5 @@
 """Files of coreference results: JSON that reads back, Parquet for other tools, and what ships with the bundled model."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -11,8 +10,7 @@ import numpy as np
 from model.catalog import BUNDLED
 from model.coreference_records import Accuracy, CoreferenceResults, Measured, SetResult
 from model.errors import HeadscopeError
-from model.partial_scores import replace_file
-from model.plain_records import from_plain, to_plain
+from model.result_files import read_record, write_file, write_record
 
 FORMAT = "headscope coreference results 1"
 LARGEST_FILE = 64 * 2**20
@@ -27,32 +25,24 @@ def shipped_results(model: str) -> CoreferenceResults | None:
 
 def write_json(results: CoreferenceResults, path: str | PathLike) -> None:
     """Write the results as JSON, one line per head; raises HeadscopeError where the file cannot be written."""
-    plain = {"format": FORMAT, **to_plain(results)}
-    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    # A quotation mark inside a string is escaped, so this stands between two heads alone.
-    _write(Path(path), text.replace('},{"layer":', '},\n{"layer":').encode() + b"\n")
+    write_record(path, results, layout=FORMAT, first_field="layer")
 
 
 def write_parquet(results: CoreferenceResults, path: str | PathLike) -> None:
     """Write `frame` as Parquet; raises HeadscopeError where the file cannot be written."""
-    _write(Path(path), results.frame().to_parquet(None, engine="pyarrow", index=False, compression="zstd"))
+    write_file(path, results.frame().to_parquet(None, engine="pyarrow", index=False, compression="zstd"))
 
 
 def read_results(path: str | PathLike) -> CoreferenceResults:
     """Read a JSON file of `write_json`; raises HeadscopeError with one sentence where it is missing, broken or another."""
-    path = Path(path)
+    name = Path(path).name
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError("it is larger than results are")
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-            raise ValueError(f"its format is not “{FORMAT}”")
-        return _checked(from_plain(CoreferenceResults, plain))
+        return _checked(read_record(path, CoreferenceResults, layout=FORMAT, largest=LARGEST_FILE))
     except FileNotFoundError as error:
-        raise HeadscopeError(f"There is no file “{path.name}”. Choose a file of coreference results.") from error
+        raise HeadscopeError(f"There is no file “{name}”. Choose a file of coreference results.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise HeadscopeError(
-            f"“{path.name}” holds no coreference results that this version can read: {error}. "
+            f"“{name}” holds no coreference results that this version can read: {error}. "
             "Make it again with python -m model coreference."
         ) from error
 
@@ -93,12 +83,3 @@ def _measured(found: SetResult) -> Iterator[Accuracy]:
     for top in tops:
         yield top
         yield from (accuracy for values in top.by_group.values() for accuracy in values.values())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise HeadscopeError(
-            f"“{path.name}” could not be written ({error.strerror}). Check that the folder is there and has room."
-        ) from error

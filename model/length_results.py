@@ -1,14 +1,12 @@
 """Loss against position of small decoders that differ in their positions alone: a JSON file that reads back."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from model.errors import HeadscopeError
-from model.partial_scores import replace_file
-from model.plain_records import from_plain, to_plain
+from model.result_files import read_record, write_record
 
 FORMAT = "headscope length curves 1"
 LARGEST_FILE = 8 * 2**20
@@ -80,33 +78,19 @@ def shipped_length_curves() -> LengthResults | None:
 
 def write_length_results(results: LengthResults, path: str | PathLike) -> None:
     """Write the results as JSON, one line per span; raises HeadscopeError where the file cannot be written."""
-    path = Path(path)
-    plain = {"format": FORMAT, **to_plain(results)}
-    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    try:
-        # A quotation mark inside a string is escaped, so this stands between two spans alone.
-        replace_file(path, text.replace('},{"first":', '},\n{"first":').encode() + b"\n")
-    except OSError as error:
-        raise HeadscopeError(
-            f"“{path.name}” could not be written ({error.strerror}). Check that the folder is there and has room."
-        ) from error
+    write_record(path, results, layout=FORMAT, first_field="first")
 
 
 def read_length_results(path: str | PathLike) -> LengthResults:
     """Read a file of `write_length_results`; raises HeadscopeError where it is missing, broken or another."""
-    path = Path(path)
+    name = Path(path).name
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError("it is larger than such curves are")
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
-            raise ValueError(f"its format is not “{FORMAT}”")
-        return _checked(from_plain(LengthResults, plain))
+        return _checked(read_record(path, LengthResults, layout=FORMAT, largest=LARGEST_FILE))
     except FileNotFoundError as error:
-        raise HeadscopeError(f"There is no file “{path.name}”. Choose a file of length curves.") from error
+        raise HeadscopeError(f"There is no file “{name}”. Choose a file of length curves.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise HeadscopeError(
-            f"“{path.name}” holds no length curves that this version can read: {error}. "
+            f"“{name}” holds no length curves that this version can read: {error}. "
             "Make it again with python -m model evaluate length."
         ) from error
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from app.figures.cost_chart import HEIGHT, cost_chart, spread
+from app.figures.cost_chart import HEIGHT, cost_chart
+from app.figures.label_places import spread
 from app.figures.theme import theme
 from tests.hand_views import SVG, read_svg
 

@@ -7,10 +7,10 @@ import altair as alt
 import pandas as pd
 
 from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
+from app.figures.label_places import spread
 from app.figures.theme import Theme, hexadecimal
 
 WIDTH, HEIGHT = 400, 320
-_APART = 22.0
 _SHAPES = {
     "fused attention": "circle",
     "explicit attention": "diamond",
@@ -107,16 +107,3 @@ def _named(ends: dict[str, float], domain: list[float], names: Mapping[str, str]
         )
         written.append(mark.encode(x=alt.value("width"), y=alt.value(height), text="name:N"))
     return written
-
-
-def spread(heights: Mapping[str, float], room: float, apart: float = _APART) -> dict[str, float]:
-    """Return heights in the same order, at least `apart` pixels from each other, moved little, the last within `room`."""
-    ordered = sorted(heights, key=heights.get)
-    placed: list[float] = []
-    for name in ordered:
-        placed.append(max(heights[name], placed[-1] + apart) if placed else heights[name])
-    limit = room
-    for index in reversed(range(len(placed))):
-        placed[index] = min(placed[index], limit)
-        limit = placed[index] - apart
-    return dict(zip(ordered, placed, strict=True))

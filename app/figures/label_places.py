@@ -1,7 +1,8 @@
-"""Where the names of points stand beside them, so that no name covers another name or a point."""
+"""Where the names of points and lines stand beside them, so that no name covers another name or a point."""
 
 from collections.abc import Mapping, Sequence
 
+_APART = 22.0
 _CHARACTER, _HEIGHT, _AWAY, _POINT = 9.8, 19.0, 12.0, 6.0
 # Offsets in units of the distance: right, left, above, below, then the corners and the same further out.
 _SIDES = [(1, 0, "left"), (-1, 0, "right"), (0, -1.4, "center"), (0, 1.4, "center"),
@@ -44,3 +45,16 @@ def _dot(point: tuple[float, float]) -> tuple[float, float, float, float]:
 
 def _meet(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> bool:
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
+
+
+def spread(heights: Mapping[str, float], room: float, apart: float = _APART) -> dict[str, float]:
+    """Return heights in the same order, at least `apart` pixels from each other, moved little, the last within `room`."""
+    ordered = sorted(heights, key=heights.get)
+    placed: list[float] = []
+    for name in ordered:
+        placed.append(max(heights[name], placed[-1] + apart) if placed else heights[name])
+    limit = room
+    for index in reversed(range(len(placed))):
+        placed[index] = min(placed[index], limit)
+        limit = placed[index] - apart
+    return dict(zip(ordered, placed, strict=True))

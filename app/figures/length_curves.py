@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
-from app.figures.cost_chart import spread
+from app.figures.label_places import spread
 from app.figures.svg import clean
 from app.figures.theme import Theme, hexadecimal
 

@@ -1,8 +1,6 @@
 """The loss of a causal language model at each position of its window, also far past the length that it was trained on."""
 
-import json
 import math
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +20,7 @@ from model.length_results import LengthCurve, SpanLoss
 from model.loading import load_model
 from model.reading import read_tokenizer
 from model.sources import ModelFiles
+from model.training.run_record import is_run, read_run
 from model.training.shipping import averaged_model
 
 Progress = Callable[[float], None]
@@ -141,7 +140,7 @@ def read_decoder(name: str, device: str = "auto") -> TrainedDecoder:
     Raises HeadscopeError where it is neither.
     """
     folder = Path(name).expanduser()
-    if (folder / "run.json").is_file():
+    if is_run(folder):
         return _read_run(folder, device)
     loaded = load_model(name, device=device)
     return TrainedDecoder(_decoder(loaded.model, loaded.name), loaded.tokenizer, warnings=loaded.warnings)
@@ -149,17 +148,11 @@ def read_decoder(name: str, device: str = "auto") -> TrainedDecoder:
 
 def _read_run(run: Path, device: str) -> TrainedDecoder:
     model = _decoder(averaged_model(run, 1), run.name).to(choose_device(device))
-    try:
-        about = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-        steps = [line["step"] for line in log if "seconds" in line][-1]
-        words, context = shlex.split(about["command"]), model.config.max_position_embeddings
-        rows = max(1, int(words[words.index("--batch-tokens") + 1]) // context)
-        seed, command = int(about["seed"]), str(about["command"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise HeadscopeError(f"“{run.name}” is no run of python -m model train, or has no epoch yet.") from error
+    about = read_run(run)
+    context = model.config.max_position_embeddings
+    rows = max(1, about.batch_tokens // context)
     tokenizer = read_tokenizer(ModelFiles(run.name, "local folder", run))
-    return TrainedDecoder(model, tokenizer, steps * rows * context, seed, command)
+    return TrainedDecoder(model, tokenizer, about.steps * rows * context, about.seed, about.command)
 
 
 def _decoder(model: PreTrainedModel, name: str) -> SmallDecoder:

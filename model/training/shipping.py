@@ -4,7 +4,6 @@ python -m model ship --run RUN --out model/weights/NAME --average 10 --figures F
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from model.errors import HeadscopeError
 from model.reading import read_config
 from model.sources import ModelFiles
+from model.training.run_record import read_run
 
 _CARD = """---
 license: {licence}
@@ -83,18 +83,13 @@ def averaged_model(run: Path, average: int) -> PreTrainedModel:
 def ship(run: Path, out: Path, *, average: int, figures: str, licence: str, licence_words: str, hardware: str) -> None:
     """Write weights, config, tokenizer and card into `out`; raises HeadscopeError where the run is not complete."""
     model = averaged_model(run, average)
-    try:
-        about = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-        last = [line for line in log if "seconds" in line][-1]
-        card = _CARD.format(
-            name=out.name, model=type(model).__name__, parameters=sum(weight.numel() for weight in model.parameters()),
-            data=", ".join(about["data"]), command=about["command"], seed=about["seed"], versions=about["versions"],
-            epochs=last["epoch"], steps=last["step"], hours=last["seconds"] / 3600, average=average,
-            figures=figures.strip(), licence=licence, licence_words=licence_words, hardware=hardware,
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise HeadscopeError(f"“{run.name}” is no run of python -m model train, or has no epoch yet.") from error
+    about = read_run(run)
+    card = _CARD.format(
+        name=out.name, model=type(model).__name__, parameters=sum(weight.numel() for weight in model.parameters()),
+        data=", ".join(about.data), command=about.command, seed=about.seed, versions=about.versions, epochs=about.epochs,
+        steps=about.steps, hours=about.seconds / 3600, average=average, figures=figures.strip(), licence=licence,
+        licence_words=licence_words, hardware=hardware,
+    )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     model.to(torch.float16).save_pretrained(out)
     AutoTokenizer.from_pretrained(run, trust_remote_code=False, local_files_only=True).save_pretrained(out)

@@ -1,0 +1,49 @@
+"""Files of results as JSON that reads back checked, and the writing of any file of results."""
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import TypeVar
+
+from model.errors import HeadscopeError
+from model.partial_scores import replace_file
+from model.plain_records import from_plain, to_plain
+
+Kind = TypeVar("Kind")
+
+
+def write_file(path: str | PathLike, content: bytes) -> None:
+    """Write a whole file at once; raises HeadscopeError where it cannot be written."""
+    path = Path(path)
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise HeadscopeError(
+            f"“{path.name}” could not be written ({error.strerror}). Check that the folder is there and has room."
+        ) from error
+
+
+def write_record(path: str | PathLike, record: object, *, layout: str, first_field: str) -> None:
+    """Write a dataclass as JSON under the name of its `layout`, one line for each entry that begins with `first_field`.
+
+    Raises HeadscopeError where the file cannot be written.
+    """
+    plain = {"format": layout, **to_plain(record)}
+    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    # A quotation mark inside a string is escaped, so this stands between two entries alone.
+    begins = f'{{"{first_field}":'
+    write_file(path, text.replace(f"}},{begins}", f"}},\n{begins}").encode() + b"\n")
+
+
+def read_record(path: str | PathLike, kind: type[Kind], *, layout: str, largest: int) -> Kind:
+    """Read a file of `write_record` of at most `largest` bytes as the dataclass `kind`.
+
+    Raises FileNotFoundError, OSError, RecursionError, and ValueError that says what is wrong with the content.
+    """
+    path = Path(path)
+    if path.stat().st_size > largest:
+        raise ValueError("it is larger than such a file is")
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(plain, dict) or plain.pop("format", None) != layout:
+        raise ValueError(f"its format is not “{layout}”")
+    return from_plain(kind, plain)
