@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -116,6 +117,45 @@ def test_a_decoder_learns_running_text(tmp_path):
     assert task.measure(model, 0)["validation_bits_per_character"] < before / 2
     with pytest.raises(HeadscopeError, match="too few"):
         LanguageTask(tokenizer, stream[:20], context=16)
+
+
+def period(window: torch.Tensor) -> int | None:
+    """Return after how many tokens a window repeats itself, or None where it does not in its first half."""
+    return next((step for step in range(1, len(window) // 2 + 1) if (window[step:] == window[:-step]).all()), None)
+
+
+def test_a_share_of_the_windows_repeats_a_shuffled_passage():
+    stream = torch.arange(100_000)
+    task = LanguageTask(TOKENIZER, stream, context=64, batch_tokens=640, repeated=0.25)
+    windows = torch.cat(task.batches(0))
+    periods = [period(window) for window in windows]
+    found = [one for one in periods if one]
+    assert len(found) / len(periods) == pytest.approx(0.25, abs=0.04)
+    assert min(found) == 16
+    assert max(found) == 32
+    repeated = next(window for window, one in zip(windows, periods, strict=True) if one)
+    passage = repeated[: period(repeated)]
+    assert (passage.sort().values.diff() == 1).all()
+    assert not (passage.diff() == 1).all()
+    assert all(torch.equal(*pair) for pair in zip(task.batches(0), task.batches(0), strict=True))
+    untouched = LanguageTask(TOKENIZER, stream, context=64, batch_tokens=640).batches(0)
+    assert all(period(window) is None for window in torch.cat(untouched))
+    # The stream itself stays as it was.
+    assert torch.equal(stream, torch.arange(100_000))
+
+
+def test_the_second_epoch_begins_with_a_drill():
+    task = LanguageTask(TOKENIZER, torch.arange(100_000), context=64, batch_tokens=640, drill=20)
+    shares = [
+        [np.mean([period(window) is not None for batch in part for window in batch]) for part in (one[:20], one[20:])]
+        for one in (task.batches(0), task.batches(1), task.batches(2))
+    ]
+    assert shares[0] == shares[2] == [0, 0]
+    assert shares[1] == [pytest.approx(0.9, abs=0.08), 0]
+    drilled = [period(window) for batch in task.batches(1)[:20] for window in batch]
+    assert 4 <= min(filter(None, drilled)) < 16
+    with pytest.raises(HeadscopeError, match="from 0 to 1"):
+        LanguageTask(TOKENIZER, torch.arange(1000), context=64, repeated=1.5)
 
 
 @pytest.mark.parametrize("wrong", [dict(epochs=0), dict(precision="int8"), dict(keep=0)])

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     language.add_argument("--text", nargs="+", required=True, metavar="FILE")
     language.add_argument("--validation", nargs="+", required=True, metavar="FILE")
     language.add_argument("--repeated", type=float, help="share of windows that repeat a shuffled passage")
+    language.add_argument("--drill", type=int, help="batches of the second epoch that do little else")
     language.add_argument("--positions", help="another kind of position than the model's own")
     for kind in (translation, language):
         _add_common(kind)
@@ -107,7 +108,7 @@ def _language(given: argparse.Namespace, plan: TrainedModel) -> tuple[PreTrained
     task = LanguageTask(
         tokenizer, joined_stream(tokenizer, texts), "\n".join(validation), context,
         given.batch_tokens or plan.batch_tokens, given.seed, given.device,
-        plan.repeated if given.repeated is None else given.repeated,
+        plan.repeated if given.repeated is None else given.repeated, plan.drill if given.drill is None else given.drill,
     )  # fmt: skip
     return model, task
 
@@ -137,7 +138,7 @@ def _about(given: argparse.Namespace, plan: TrainedModel) -> dict:
     }
     values |= {
         name: getattr(plan, name)
-        for name in ("epochs", "batch_tokens", "vocabulary", "warmup", "factor", "repeated")
+        for name in ("epochs", "batch_tokens", "vocabulary", "warmup", "factor", "repeated", "drill")
         if name not in values and hasattr(given, name)
     }
     words = ["python", "-m", "model", "train", given.kind]

@@ -14,6 +14,7 @@ from model.evaluation.language import language_figures, token_stream
 from model.training.loss import smoothed_cross_entropy
 
 _SHORTEST_PERIOD = 16
+_DRILL_SHARE, _DRILL_PERIODS = 0.9, (4, 32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class LanguageTask:
     """Texts to learn from as one stream of tokens, and others to measure bits per character on.
 
     `repeated` is the share of windows that hold one passage over and over, its tokens shuffled: what comes next there is known
-    only from what came next before, which books alone teach a small model slowly (Olsson et al. 2022).
+    only from what came next before, which books alone teach a small model slowly (Olsson et al. 2022). The second epoch begins
+    with `drill` batches in which nearly every window does, with short passages: then the model finds out how.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -32,6 +34,7 @@ class LanguageTask:
     seed: int = 0
     device: str = "cpu"
     repeated: float | int = 0.0
+    drill: int = 0
 
     def __post_init__(self):
         if len(self.stream) < 2 * self.context:
@@ -49,10 +52,13 @@ class LanguageTask:
         rows = max(1, self.batch_tokens // self.context)
         windows = self.stream.unfold(0, self.context + 1, 1)
         batches = [windows[torch.from_numpy(starts[begin : begin + rows])] for begin in range(0, len(starts), rows)]
-        if self.repeated:
-            for window in (window for batch in batches for window in batch):
-                if random.random() < self.repeated:
-                    window.copy_(_repeated(window, random))
+        for number, batch in enumerate(batches):
+            drilled = epoch == 1 and number < self.drill
+            share = _DRILL_SHARE if drilled else self.repeated
+            periods = _DRILL_PERIODS if drilled else (_SHORTEST_PERIOD, self.context // 2)
+            for window in batch if share else ():
+                if random.random() < share:
+                    window.copy_(_repeated(window, periods, random))
         return batches
 
     def loss(self, model: PreTrainedModel, batch: Int[Tensor, "window position"]) -> tuple[Tensor, int]:
@@ -69,9 +75,12 @@ class LanguageTask:
         return {"validation_bits_per_character": figures.bits_per_character}
 
 
-def _repeated(window: Int[Tensor, " position"], random: np.random.Generator) -> Int[Tensor, " position"]:
-    """Return a window of the same length that repeats its first tokens, at most half of it, in a random order."""
-    period = int(random.integers(min(_SHORTEST_PERIOD, len(window) // 2), len(window) // 2 + 1))
+def _repeated(
+    window: Int[Tensor, " position"], periods: tuple[int, int], random: np.random.Generator
+) -> Int[Tensor, " position"]:
+    """Return a window of the same length that repeats its first tokens in a random order; `periods` is their range."""
+    shortest, longest = (min(period, len(window) // 2) for period in periods)
+    period = int(random.integers(shortest, longest + 1))
     passage = window[torch.from_numpy(random.permutation(period))]
     return passage.repeat(-(-len(window) // period))[: len(window)]
 

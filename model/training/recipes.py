@@ -20,6 +20,7 @@ class TrainedModel:
     factor: float = 0.64
     clip: float = 0.0
     repeated: float = 0.0
+    drill: int = 0
 
 
 # The Tiny size of Wu et al. 2021. The recurrent model has about as many weights: it shares its matrices in the same way.
@@ -41,7 +42,7 @@ DECODERS = {
     "small-decoder": TrainedModel(
         SmallDecoderConfig,
         dict(d_model=256, d_ff=1024, heads=4, layers=4, dropout=0.0, positions="rotary", max_position_embeddings=256),
-        epochs=3, batch_tokens=2048, warmup=500, factor=0.7, clip=1.0, repeated=0.15,
+        epochs=3, batch_tokens=2048, warmup=500, factor=0.7, clip=1.0, repeated=0.15, drill=600,
     ),
     # Trained once for each kind of position (--positions), on short windows, to be read far past them.
     "position-study": TrainedModel(
