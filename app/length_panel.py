@@ -18,10 +18,11 @@ def length() -> None:
     frame = results.frame()
     picture: Picture = lambda look: length_chart(frame, results.trained_length, theme=look, title=title)  # noqa: E731
     exports = st.container(width="content")
-    left, right = st.columns([0.62, 0.38], gap="medium")
-    with left:
+    # Beside each other where there is room.
+    with st.container(horizontal=True, gap="medium"):
         show(picture)
-    with right:
+        told = st.container(width=520)
+    with told:
         st.markdown(explanations.LENGTH.format(trained=results.trained_length))
         st.markdown(_table(results))
         st.caption(_made(results))

@@ -72,7 +72,7 @@ def _maps(terms: PositionTerms, view: AttentionView, head: int) -> dict[str, Pic
     return {
         explanations.TERM_NAMES[name]: lambda look, one=one, name=name: matrix_chart(
             one, theme=look, title=explanations.TERM_NAMES[name], rows="query", across="key", label="score",
-            limit=limit, tokens=tokens, square=True, size=0.72,
+            limit=limit, tokens=tokens, square=True,
         )
         for name, one in values.items()
     }  # fmt: skip

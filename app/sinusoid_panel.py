@@ -10,7 +10,7 @@ from app.figures.matrix_chart import matrix_chart
 from app.figures.position_rotation import position_rotation
 from app.figures.theme import Theme
 from app.figures.wavelengths import wavelength_chart
-from app.position_pictures import Picture, export_pictures, show
+from app.position_pictures import Picture, export_pictures, show, show_in_rows
 from model.analysis import sinusoidal
 
 D_MODEL, POSITIONS, FROM_POSITION = 64, 64, 10
@@ -28,16 +28,13 @@ def sinusoids() -> None:
     left, right = st.columns([0.56, 0.44], gap="medium")
     with left:
         show(drawn["rotation"])
-        show(drawn["encodings"])
-        show(drawn["products"])
     with right:
         st.markdown(explanations.SINUSOIDS)
         st.markdown(
             f"Applied to all {POSITIONS} positions in float32, $M_{{{selection.offset}}}$ misses by "
             f"**{np.sqrt((errors**2).mean()):.1e}** (root mean square), {errors.max():.1e} at most: rounding alone."
         )
-        show(drawn["offset"])
-        show(drawn["wavelengths"])
+    show_in_rows({name: drawn[name] for name in ("encodings", "offset", "products", "wavelengths")})
     with exports:
         export_pictures(drawn, "sinusoids", ORIGIN)
 
@@ -57,7 +54,7 @@ def pictures(offset: int, frequency: int) -> dict[str, Picture]:
         ),
         "offset": lambda look: matrix_chart(
             sinusoidal.offset_matrix(offset, D_MODEL), theme=look, title=f"M for an offset of {offset}", rows="dimension",
-            across="dimension", label="entry", square=True, size=0.8,
+            across="dimension", label="entry", square=True,
         ),
         "wavelengths": lambda look: wavelength_chart(
             sinusoidal.wavelengths(D_MODEL), frequency, theme=look, title="Wavelengths"

@@ -65,7 +65,8 @@ def test_components_run_through_the_positions():
     coordinates = np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.25]])
     spec = component_path(coordinates, np.array([0.75, 0.25]), theme=theme("light"), title="A").to_dict()
     assert "75%" in spec["layer"][0]["encoding"]["x"]["title"]
-    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == pytest.approx([-2.16, 2.16])
+    domains = [spec["layer"][0]["encoding"][axis]["scale"]["domain"] for axis in ("x", "y")]
+    assert domains == [pytest.approx([-0.08, 2.08]), pytest.approx([-1.08, 1.08])]
     assert "100 per cent" in spec["description"]
 
 

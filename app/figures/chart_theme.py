@@ -7,9 +7,9 @@ from app.figures.theme import TEXT_FONT, Theme
 
 NUMBER_SIZE = 16
 _TITLE_SIZE = 18
-# Streamlit adds to each side, so each must be named, with room for numbers on the right; and it fits a chart into its place,
-# legend and all, unless the chart says that it grows.
-_PADDING = dict(left=18, top=18, right=72, bottom=18)
+# Streamlit adds to each side, so each must be named; and it fits a chart into its place, legend and all, unless the chart says
+# that it grows.
+_PADDING = dict(left=14, top=14, right=14, bottom=14)
 
 
 def dressed(chart, theme: Theme, description: str, **size):

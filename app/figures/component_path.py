@@ -7,7 +7,7 @@ import pandas as pd
 from app.figures.chart_theme import NUMBER_SIZE, dressed
 from app.figures.theme import TOKEN_FONT, Theme, hexadecimal
 
-_SIDE = 460
+_SIDE = 320
 _NAMED = 8
 
 
@@ -19,11 +19,13 @@ def component_path(coordinates: np.ndarray, shares: np.ndarray, *, theme: Theme,
     frame = pd.DataFrame(np.asarray(coordinates)[:, :2], columns=["first", "second"]).assign(
         position=np.arange(len(coordinates))
     )
-    reach = 1.08 * float(np.abs(coordinates[:, :2]).max() or 1.0)
-    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    # One unit is as long on both axes, so that a circle is round.
+    reach = 0.54 * float(np.ptp(coordinates[:, :2], axis=0).max() or 1.0)
+    middle = (coordinates[:, :2].max(axis=0) + coordinates[:, :2].min(axis=0)) / 2
+    scales = [alt.Scale(domain=[float(at - reach), float(at + reach)], nice=False) for at in middle]
     ramp = [hexadecimal(theme.sequential[level]) for level in range(90, 256, 33)]
-    x = alt.X("first:Q", scale=scale, title=f"first component, {shares[0]:.0%} of the variance")
-    y = alt.Y("second:Q", scale=scale, title=f"second component, {shares[1]:.0%}")
+    x = alt.X("first:Q", scale=scales[0], title=f"first component, {shares[0]:.0%} of the variance")
+    y = alt.Y("second:Q", scale=scales[1], title=f"second component, {shares[1]:.0%}")
     colour = alt.Color(
         "position:Q", scale=alt.Scale(range=ramp), legend=alt.Legend(title="position", gradientLength=180)
     )

@@ -12,14 +12,14 @@ from app.figures.svg import clean, clipped
 from app.figures.theme import LEVELS, TOKEN_FONT, Theme, hexadecimal
 
 MOST_CELLS = 64 * 64  # of more, Altair refuses to make a chart
-_WIDEST, _TALLEST = 560.0, 460.0
+_WIDEST, _TALLEST = 310.0, 310.0
 _TICKS, _LONGEST_LABEL = 8, 14
 _STOPS = 16
 
 
 def matrix_chart(
     values: np.ndarray, *, theme: Theme, title: str, rows: str, across: str, label: str, limit: float = 1.0,
-    tokens: tuple[Sequence[str], Sequence[str]] | None = None, square: bool = False, size: float = 1.0,
+    tokens: tuple[Sequence[str], Sequence[str]] | None = None, square: bool = False,
 ) -> alt.Chart:  # fmt: skip
     """Return the chart of values [row, column] on the diverging scale from -limit over 0 to +limit; NaN is the masked grey.
 
@@ -36,7 +36,7 @@ def matrix_chart(
     marks = [-limit + 2 * limit * stop / _STOPS for stop in range(_STOPS + 1)]
     colour = alt.Color(
         "value:Q", scale=alt.Scale(domain=marks, range=ramp, clamp=True),
-        legend=alt.Legend(title=label, values=[-limit, 0, limit], gradientLength=180, gradientThickness=14, format=".3~g"),
+        legend=alt.Legend(title=label, values=[-limit, 0, limit], gradientLength=160, gradientThickness=12, format=".3~g"),
     )  # fmt: skip
     chart = (
         alt.Chart(frame)
@@ -55,7 +55,7 @@ def matrix_chart(
     )
     width, height = _sides(*values.shape, square)
     described = f"{title}. {label}: {values.shape[0]} rows ({rows}) by {values.shape[1]} columns ({across})."
-    return dressed(chart, theme, described, width=size * width, height=size * height)
+    return dressed(chart, theme, described, width=width, height=height)
 
 
 def _frame(values: np.ndarray, texts: Sequence[Sequence[str]]) -> pd.DataFrame:

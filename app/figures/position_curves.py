@@ -6,7 +6,7 @@ import pandas as pd
 from app.figures.chart_theme import dressed, empty_chart
 from app.figures.theme import Theme, hexadecimal
 
-_WIDTH, _HEIGHT = 720, 340
+_WIDTH, _HEIGHT = 440, 300
 _DASHES = ([1, 0], [8, 4], [2, 3], [10, 3, 2, 3])
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
 from app.figures.theme import TOKEN_FONT, Theme, hexadecimal
 
-_WIDTH, _ROW = 430, 24
+_WIDTH, _ROW = 360, 24
 
 
 def term_chart(strengths: pd.DataFrame, shares: pd.Series, names: dict[str, str], *, theme: Theme, title: str):

@@ -7,7 +7,7 @@ import pandas as pd
 from app.figures.chart_theme import NUMBER_SIZE, dressed
 from app.figures.theme import Theme
 
-_WIDTH, _HEIGHT = 440, 240
+_WIDTH, _HEIGHT = 340, 300
 
 
 def wavelength_chart(wavelengths: np.ndarray, chosen: int, *, theme: Theme, title: str) -> alt.LayerChart:
