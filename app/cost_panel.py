@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, explanations, export, exporting, state
+from app.drawing import show_in_rows
 from app.exporting import Files, picture_makers
 from app.figures.cost_chart import cost_chart
-from app.figures.theme import Theme, theme
+from app.figures.theme import Theme
 from app.progress import progress_bar
 from app.selection import RANGES
 from model.analysis.cost import CostSizes, machine, measure_costs
@@ -137,11 +138,8 @@ def _charts(sizes: CostSizes, measured: MeasuredCosts | None) -> None:
         shown
     ]
     st.caption(told.format(machine=measured.machine if measured else ""))
-    frame, look = costs(sizes, shown, measured), theme(st.context.theme.type or "light")
-    # Beside each other where there is room.
-    with st.container(horizontal=True, gap="small"):
-        for over in ("n", "d"):
-            st.altair_chart(chart(sizes, shown, frame, over, look), theme=None, width="content", height="content")
+    frame = costs(sizes, shown, measured)
+    show_in_rows({over: partial(chart, sizes, shown, frame, over) for over in ("n", "d")})
 
 
 def _export_popover(sizes: CostSizes, measured: MeasuredCosts | None) -> None:

@@ -6,9 +6,10 @@ from functools import partial
 import streamlit as st
 
 from app import engine, explanations, export, exporting, state
+from app.drawing import show_in_rows
 from app.exporting import Files, picture_makers
 from app.figures.leaderboard import accuracy_chart, gap_chart, group_chart
-from app.figures.theme import Theme, theme
+from app.figures.theme import Theme
 from app.leaderboard_frames import baselines, gap_sentence, groups_frame, heads_frame, set_name, summary
 from app.panels import guarded, notice
 from app.progress import progress_bar
@@ -35,7 +36,7 @@ def leaderboard_panel(loaded: LoadedModel) -> None:
         return
     found = results.sets[state.selection().example_set]
     _figures(found)
-    _charts(found, theme(st.context.theme.type or "light"))
+    show_in_rows(charts(found))
     with exports:
         _export_popover(results, found)
     state.publish()
@@ -55,13 +56,6 @@ def _figures(found: SetResult) -> None:
         *found.warnings,
     ]
     st.html("".join(f'<p class="hint">{html.escape(sentence)}</p>' for sentence in told if sentence))
-
-
-def _charts(found: SetResult, appearance: Theme) -> None:
-    # Beside each other where there is room; their sizes are their own, since labels stand at fixed places.
-    with st.container(horizontal=True, gap="medium"):
-        for make in charts(found).values():
-            st.altair_chart(make(appearance), theme=None, width="content", height="content")
 
 
 def charts(found: SetResult) -> dict:

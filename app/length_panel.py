@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app import explanations
+from app.drawing import Picture, export_pictures, show
 from app.figures.length_curves import length_chart
-from app.position_pictures import Picture, export_pictures, show
 from model.length_results import LengthResults, shipped_length_curves
 
 
@@ -20,7 +20,7 @@ def length() -> None:
     exports = st.container(width="content")
     # Beside each other where there is room.
     with st.container(horizontal=True, gap="medium"):
-        show(picture)
+        show(picture, "length")
         told = st.container(width=520)
     with told:
         st.markdown(explanations.LENGTH.format(trained=results.trained_length))

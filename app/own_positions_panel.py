@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from app import explanations
+from app.drawing import Picture, export_pictures, show_in_rows
 from app.figures.component_path import component_path
 from app.figures.matrix_chart import matrix_chart
 from app.figures.position_curves import distance_curves
 from app.figures.theme import Theme
-from app.position_pictures import Picture, export_pictures, show_in_rows
 from model.analysis import sinusoidal
 from model.analysis.position_bias import alibi_curves, bias_frame, example_relative_table, relative_curves
 from model.analysis.position_similarity import linear_cka, position_components, position_cosines

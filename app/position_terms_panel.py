@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from app import engine, explanations, position_controls, state
+from app.drawing import Picture, export_pictures, show, show_in_rows
 from app.figures.matrix_chart import matrix_chart
 from app.figures.term_chart import term_chart
-from app.position_pictures import Picture, export_pictures, show, show_in_rows
 from app.progress import progress_bar
 from model.analysis.position_terms import (
     FOUR_TERMS,
@@ -42,7 +42,7 @@ def first_layer(loaded: LoadedModel) -> None:
     maps = _maps(terms, view, head)
     left, right = st.columns([0.52, 0.48], gap="medium")
     with left:
-        show(summary)
+        show(summary, "heads")
     with right:
         st.markdown(explanations.FIRST_LAYER)
         st.caption(f"The parts sum to the captured scores within {terms.error:.1e}.")

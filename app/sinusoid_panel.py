@@ -6,11 +6,11 @@ import numpy as np
 import streamlit as st
 
 from app import explanations, position_controls, state
+from app.drawing import Picture, export_pictures, show, show_in_rows
 from app.figures.matrix_chart import matrix_chart
 from app.figures.position_rotation import position_rotation
 from app.figures.theme import Theme
 from app.figures.wavelengths import wavelength_chart
-from app.position_pictures import Picture, export_pictures, show, show_in_rows
 from model.analysis import sinusoidal
 
 D_MODEL, POSITIONS, FROM_POSITION = 64, 64, 10
@@ -27,7 +27,7 @@ def sinusoids() -> None:
     drawn = pictures(selection.offset, selection.frequency)
     left, right = st.columns([0.56, 0.44], gap="medium")
     with left:
-        show(drawn["rotation"])
+        show(drawn["rotation"], "rotation")
     with right:
         st.markdown(explanations.SINUSOIDS)
         st.markdown(

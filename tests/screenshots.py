@@ -28,6 +28,18 @@ def translation(page) -> None:
     settled(page)
 
 
+def position(page) -> None:
+    """Wait for the charts of the sinusoids."""
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 4")
+    settled(page)
+
+
+def cost(page) -> None:
+    """Wait for both charts of what was counted."""
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 2")
+    settled(page)
+
+
 def talk(page) -> None:
     """Wait for the talk that comes with the app, and show the arcs of its fourth scene."""
     wait_for_data(page, "talk_player", "scene", "0")
@@ -41,6 +53,8 @@ PAGES: dict[str, Callable] = {
     "attention": attention,
     "coreference": coreference,
     "translation": translation,
+    "position": position,
+    "cost": cost,
     "talk": talk,
 }
 

@@ -7,9 +7,10 @@ import pytest
 from model import load_model, record
 from model.analysis.word_order import order_scores, reordered, word_order
 from model.architectures import SmallDecoder, SmallDecoderConfig
+from model.length_results import shipped_length_curves
 from model.training.subwords import learn_subwords
 from model.zeroed_positions import positions_zeroed
-from tests.app_session import html_of, notices, open_page, unpack
+from tests.app_session import html_of, messages, notices, open_page, unpack
 
 PAGE = "../pages/position.py"
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -21,12 +22,6 @@ def position(view: str, **parameters: str):
     assert not session.exception
     assert not notices(session)
     return session
-
-
-def pictures(session) -> int:
-    """Return how many pictures the page shows."""
-    kinds = [getattr(element, "type", "") for element in session.main]
-    return sum(kind in ("imgs", "image", "images") for kind in kinds)
 
 
 def charts(session) -> list:
@@ -42,7 +37,7 @@ def test_the_offset_is_a_rotation_and_its_error_is_shown():
     session = position("sinusoids")
     assert "M_{5}" in written(session)
     assert "root mean square" in written(session)
-    assert pictures(session) == 1
+    assert "wavelength 35.3" in messages(session)["picture"]["svg"]
     assert len(charts(session)) == 4
     session.slider(key="widget_offset").set_value(12).run()
     assert "M_{12}" in written(session)
@@ -132,6 +127,17 @@ def test_the_first_layer_is_taken_apart():
     session.selectbox(key="widget_head").set_value(9).run()
     assert "L0 H9" in html_of(session)
     assert not session.exception
+
+
+def test_the_loss_past_the_trained_length_is_shown_with_its_numbers():
+    session = position("length")
+    results = shipped_length_curves()
+    (drawn,) = charts(session)
+    assert f"{results.trained_length} tokens" in json.dumps(drawn)
+    learned, alibi = results.curves["learned"], results.curves["alibi"]
+    assert learned.spans[-1].last == results.trained_length < alibi.spans[-1].last == results.length
+    assert f"| alibi | {alibi.quarters[0].loss:.2f} |" in written(session)
+    assert written(session).count("no position") >= len(alibi.quarters) - 1
 
 
 def saved_rotary(folder) -> str:

@@ -83,6 +83,9 @@ def _short(token: str) -> str:
     return token if len(token) <= LONGEST_NAME else f"{token[: LONGEST_NAME - 1]}…"
 
 
-def picture_message(svg: str, description: str) -> bytes:
-    """Return the message of a picture: an SVG document of the figures, and what it is for those who do not see it."""
-    return pack({"svg": svg, "description": description}, {})
+def picture_message(svg: str, description: str, *, fit: bool = False) -> bytes:
+    """Return the message of a picture: an SVG document of the figures, and what it is for those who do not see it.
+
+    One that is to `fit` is as wide as its place; any other keeps its size and scrolls sideways.
+    """
+    return pack({"svg": svg, "description": description, "fit": fit}, {})

@@ -2,9 +2,10 @@
 
 function mountPicture({ data, parentElement }) {
   const root = parentElement.querySelector(".headscope");
-  const { svg, description } = unpack(data);
+  const { svg, description, fit } = unpack(data);
   const scrolled = root.scrollLeft + root.clientWidth >= root.scrollWidth - 4;
   root.replaceChildren(document.importNode(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true));
+  root.classList.toggle("fit", fit);
   root.setAttribute("aria-label", description);
   // Where its end was seen, its end stays in sight as it grows.
   if (scrolled) root.scrollLeft = root.scrollWidth;

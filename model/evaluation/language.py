@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from model.errors import HeadscopeError
@@ -81,8 +82,14 @@ def _window_losses(
         chosen = [start for start in starts if (start + context < len(ids)) == full]
         if not chosen:
             continue
-        windows = torch.stack([ids[start : start + context + 1] for start in chosen]).to(model.device)
-        logits = model(input_ids=windows[:, :-1], use_cache=False).logits.float()
-        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), windows[:, 1:], reduction="none").cpu()
-        found += zip(losses, chosen, strict=True)
+        windows = torch.stack([ids[start : start + context + 1] for start in chosen])
+        found += zip(token_losses(model, windows), chosen, strict=True)
     return found
+
+
+@torch.no_grad()
+def token_losses(model: PreTrainedModel, windows: Int[Tensor, "window position"]) -> Float[Tensor, "window predicted"]:
+    """Return -ln p(token t | tokens 0 to t - 1) of every window, t from 1, float32 on the CPU."""
+    windows = windows.to(model.device)
+    logits = model(input_ids=windows[:, :-1], use_cache=False).logits.float()
+    return cross_entropy(logits.transpose(1, 2), windows[:, 1:], reduction="none").cpu()

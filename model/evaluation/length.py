@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from model.architectures import SmallDecoder
 from model.devices import choose_device
 from model.errors import HeadscopeError
-from model.evaluation.language import token_stream
+from model.evaluation.language import token_losses, token_stream
 from model.length_results import LengthCurve, SpanLoss
 from model.loading import load_model
 from model.reading import read_tokenizer
@@ -50,7 +49,6 @@ class PositionLosses:
         return SpanLoss(first, last, float(means.mean()), float(error))
 
 
-@torch.no_grad()
 def loss_by_position(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -78,10 +76,7 @@ def loss_by_position(
     losses = np.full((windows, length), np.nan, dtype=np.float32)
     rows, streams = max(1, _BATCH_TOKENS // read), ids.unfold(0, read + 1, 1)
     for begin in range(0, windows, rows):
-        batch = streams[starts[begin : begin + rows]].to(model.device)
-        logits = model(input_ids=batch[:, :-1], use_cache=False).logits.float()
-        found = cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none")
-        losses[begin : begin + rows, :read] = found.cpu().numpy()
+        losses[begin : begin + rows, :read] = token_losses(model, streams[starts[begin : begin + rows]]).numpy()
         if progress is not None:
             progress(min(1.0, (begin + rows) / windows))
     return PositionLosses(losses)

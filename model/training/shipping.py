@@ -29,8 +29,7 @@ library_name: headscope
 
 - **Data**: {data}
 - **Licence**: {licence_words}
-- **Training**: {epochs} epochs, {steps} steps, {hours:.1f} hours ({hardware}); the weights are the mean of those after the last
-  {average} epochs (Vaswani et al. 2017, section 6.1). Seed {seed}.
+- **Training**: {epochs} epochs, {steps} steps, {hours:.1f} hours ({hardware}). {weights} Seed {seed}.
 - **Made with**: {versions}
 
 ```
@@ -87,13 +86,20 @@ def ship(run: Path, out: Path, *, average: int, figures: str, licence: str, lice
     card = _CARD.format(
         name=out.name, model=type(model).__name__, parameters=sum(weight.numel() for weight in model.parameters()),
         data=", ".join(about.data), command=about.command, seed=about.seed, versions=about.versions, epochs=about.epochs,
-        steps=about.steps, hours=about.seconds / 3600, average=average, figures=figures.strip(), licence=licence,
+        steps=about.steps, hours=about.seconds / 3600, figures=figures.strip(), licence=licence,
+        weights=_weights_words(average),
         licence_words=licence_words, hardware=hardware,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     model.to(torch.float16).save_pretrained(out)
     AutoTokenizer.from_pretrained(run, trust_remote_code=False, local_files_only=True).save_pretrained(out)
     (out / "README.md").write_text(card, encoding="utf-8")
+
+
+def _weights_words(average: int) -> str:
+    if average == 1:
+        return "The weights are those after the last epoch."
+    return f"The weights are the mean of those after the last {average} epochs (Vaswani et al. 2017, section 6.1)."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""How the Position page shows and exports its pictures: charts and SVG documents alike, each a function of the theme."""
+"""How pages show and export pictures: charts and SVG documents alike, each a function of the theme."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,17 +8,19 @@ import pandas as pd
 import streamlit as st
 
 from app import export, exporting
+from app.components.canvases import canvas
+from app.components.messages import picture_message
 from app.exporting import Files, picture_makers
 from app.figures.theme import Theme, theme
 
 Picture = Callable[[Theme], alt.TopLevelMixin | str]
 
 
-def show(picture: Picture) -> None:
-    """Draw a picture in the appearance of the page."""
+def show(picture: Picture, key: str) -> None:
+    """Draw a picture in the appearance of the page; a document is as wide as its place, a chart as wide as it says."""
     drawn = picture(theme(st.context.theme.type or "light"))
     if isinstance(drawn, str):
-        st.image(drawn, width="stretch")
+        canvas("picture", picture_message(drawn, key, fit=True), key=f"picture_{key}")
     else:
         st.altair_chart(drawn, theme=None, width="content", height="content")
 
@@ -26,8 +28,8 @@ def show(picture: Picture) -> None:
 def show_in_rows(pictures: Mapping[str, Picture]) -> None:
     """Draw charts beside each other where there is room."""
     with st.container(horizontal=True, gap="small"):
-        for picture in pictures.values():
-            show(picture)
+        for key, picture in pictures.items():
+            show(picture, key)
 
 
 def export_pictures(
