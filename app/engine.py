@@ -7,11 +7,9 @@ from pathlib import Path
 
 from app import cache
 from app.held_out import PairScores, pair_scores
-from app.selection import MOST_NEW_TOKENS, Selection
+from app.selection import Selection
 from model import sources
 from model.analysis.thumbnails import Thumbnails, head_thumbnails
-from model.beams import BeamSearch, beam_search
-from model.catalog import TRANSLATORS
 from model.coreference_benchmark import benchmark_coreference
 from model.coreference_records import CoreferenceResults
 from model.coreference_results import merge_results, shipped_results
@@ -127,38 +125,6 @@ def known_pair_scores(
         )
     except HeadscopeError:
         return None
-
-
-def translators(selection: Selection) -> tuple[str, ...]:
-    """Return the names of the models that translate: one architecture, or all of them side by side."""
-    chosen = tuple(name for name, title in TRANSLATORS.items() if title == selection.translator)
-    return chosen or tuple(TRANSLATORS)
-
-
-def translation_selection(selection: Selection, model: str) -> Selection:
-    """Return the selection of a translation model and its input, whatever model and input other pages have."""
-    method = "beam" if selection.search == "beam" else "greedy"
-    return Selection(
-        model=model, text=selection.english, new_tokens=MOST_NEW_TOKENS, method=method, beams=selection.beams
-    )
-
-
-@dataclass(frozen=True)
-class KeptBeams:
-    """A beam search with the size that it counts for in a store."""
-
-    search: BeamSearch
-    nbytes: int = 100_000
-
-
-def beams_of(selection: Selection, loaded: LoadedModel) -> BeamSearch:
-    """Return the beam search over the text to translate; raises HeadscopeError."""
-    key = (loaded.name, "beams", selection.english, selection.beams)
-
-    def make() -> KeptBeams:
-        return KeptBeams(beam_search(loaded, selection.english, beams=selection.beams, max_new_tokens=MOST_NEW_TOKENS))
-
-    return cache.pictures().get_or_make(key, make).search
 
 
 @dataclass(frozen=True)

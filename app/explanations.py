@@ -123,14 +123,19 @@ SET_FILES = {
 }
 TRANSLATION_QUESTION = "How does a Transformer translate, token by token?"
 TRANSLATION_HOW_TO_READ = """
-Our own Transformer of 2017, 4 + 4 layers of 4 heads and 1.8 million weights, trained on 29,000 image captions: short
-sentences about people, dogs and streets are its world, in lower case.
+Our own **Transformer** of 2017, 4 + 4 layers of 4 heads and 1.8 million weights, and its **recurrent** predecessor, a GRU in both
+directions with additive attention (Bahdanau et al. 2014), 2.3 million weights, trained on the same 29,000 image captions: short
+sentences about people, dogs and streets are their world, in lower case. **Side by side** they translate the same sentence.
 
 **The German** appears a token at a time; move the slider or press Next. Beside it stand the tokens that the model held
 most probable at that step.
 
 **The alignment** is cross-attention: each row is a German token, each column an English one that the model read while
-writing it. It grows by a row a step. **Encoder** and **Decoder** show how each side attends to itself.
+writing it. It grows by a row a step. **Encoder** and **Decoder** show how each side of the Transformer attends to itself; the
+recurrent model has nothing of the kind.
+
+**The beam** keeps several beginnings at each step, the best on top. Lines lead from each to what it goes on with; the path that
+becomes the translation is marked, pale ones were dropped, and a bar closes those that ended.
 
 **Entropy** says how spread a row is: 0 bits on a single token, log₂ n on n alike. **Coverage** adds up what each English token
 got from the whole translation (Tu et al. 2016): little, and it may have been left out; much, and it may be said twice. Both
@@ -140,10 +145,10 @@ TRANSLATION_HELP = "Lower-cased by the model. Captions of everyday scenes work b
 SEARCH_HELP = (
     "Greedy takes the most probable token at each step; a beam keeps several translations and ends with the best."
 )
-RARE_WORDS = (
-    "The small vocabulary splits {words} into many pieces, which the model has hardly seen: expect a poor translation."
+RARE_WORDS = "The small vocabulary splits {words} into many pieces, hardly seen in training: expect a poor translation."
+STAMMER = (
+    "The {name} model repeats a piece over and over: it has not learned these words, and says nothing true about them."
 )
-STAMMER = "The model repeats a piece over and over: it has not learned these words, and says nothing true about them."
 POSITION_QUESTION = "How does a model know where a word stands?"
 SINUSOIDS = r"""
 $$PE_{(pos,\,2i)} = \sin\!\big(pos / 10000^{2i/d}\big)$$
@@ -173,7 +178,8 @@ NO_POSITIONS = (
     "Headscope can read. Below is an example of each."
 )
 POSITION_TABLE = (
-    "A {kind} table of {positions} positions. Likeness to the sinusoids of its size (linear CKA, 0 to 1; Kornblith et al. 2019): "
+    "A {kind} table of {positions} positions. Likeness to sinusoids, over {compared} positions (linear CKA, 0 to 1; Kornblith et al. "
+    "2019): "
     "**{likeness:.2f}**; a random table has {chance:.2f}."
 )
 ROTARY = (

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import explanations
+from app import cache, engine, explanations, state
 from app.drawing import Picture, export_pictures, show_in_rows
 from app.figures.component_path import component_path
 from app.figures.matrix_chart import matrix_chart
@@ -29,7 +29,7 @@ from model.position_modules import (
     rotary_frequencies,
 )
 
-FARTHEST, MOST_SHOWN, EXAMPLE_HEADS, PAIRS_SHOWN = 64, 64, 8, 5
+FARTHEST, MOST_SHOWN, MOST_COMPARED, EXAMPLE_HEADS, PAIRS_SHOWN = 64, 64, 1024, 8, 5
 DISTANCES = np.arange(-FARTHEST, FARTHEST + 1)
 BACK = np.arange(0, 2 * FARTHEST + 1)
 
@@ -45,9 +45,18 @@ class Section:
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class KeptSections:
+    """The sections of a model, with about the size that they count for in a store."""
+
+    sections: list[Section]
+    nbytes: int = 4_000_000
+
+
 def own_positions(loaded: LoadedModel) -> None:
     """Draw what the loaded model has first, and then an example of every other kind."""
-    found = sections(loaded)
+    key = (engine.model_key(state.selection()), "positions")
+    found = cache.pictures().get_or_make(key, lambda: KeptSections(sections(loaded))).sections
     if not any(section.own for section in found):
         st.html(f'<p class="hint">{explanations.NO_POSITIONS}</p>')
     pictures: dict[str, Picture] = {}
@@ -88,13 +97,15 @@ def _example_frequencies() -> np.ndarray:
 
 
 def _table(found: PositionTable, name: str, *, own: bool) -> Section:
-    positions, d_model = found.table.shape
-    chance = linear_cka(np.random.default_rng(0).standard_normal(found.table.shape), found.table)
-    likeness = linear_cka(sinusoidal.encodings(positions, d_model - d_model % 2), found.table)
-    kind = "learned" if found.learned else "sinusoidal"
-    components = position_components(found.table)
-    told = explanations.POSITION_TABLE.format(kind=kind, positions=positions, likeness=likeness, chance=chance)
-    values = position_cosines(found.table[:MOST_SHOWN])
+    table = found.table[:MOST_COMPARED]
+    positions, d_model = table.shape
+    told = explanations.POSITION_TABLE.format(
+        kind="learned" if found.learned else "sinusoidal", positions=len(found.table), compared=positions,
+        likeness=linear_cka(sinusoidal.encodings(positions, d_model - d_model % 2), table),
+        chance=linear_cka(np.random.default_rng(0).standard_normal(table.shape), table),
+    )  # fmt: skip
+    components = position_components(table)
+    values = position_cosines(table[:MOST_SHOWN])
     pictures: dict[str, Picture] = {
         "similarity": lambda look: matrix_chart(
             values, theme=look, title=f"{name}: likeness of positions", rows="position", across="position", label="cosine",

@@ -9,7 +9,7 @@ import streamlit as st
 from app import explanations, state
 from app.examples import ENGLISH
 from app.selection import SEARCHES, TRANSLATOR_CHOICES
-from model.tokens import Token
+from app.translation_pictures import Translation
 from model.trace import Trace
 
 # A word of this many pieces is one that the model has hardly seen.
@@ -41,18 +41,24 @@ def text_row() -> None:
             st.markdown(explanations.TRANSLATION_HOW_TO_READ)
 
 
-def doubts(tokens: Sequence[Token], written: Sequence[Token]) -> None:
-    """Say which words the small vocabulary cuts into many pieces, and where the model stammers."""
+def doubts(translations: Sequence[Translation]) -> None:
+    """Say which words a small vocabulary cuts into many pieces, and which models stammer; the same is said once."""
+    told = [sentence for one in translations for sentence in _doubts(one)]
+    for sentence in dict.fromkeys(told):
+        st.html(f'<p class="hint">{html.escape(sentence)}</p>')
+
+
+def _doubts(translation: Translation) -> list[str]:
     pieces: dict[int, list[str]] = {}
-    for token in tokens:
+    for token in translation.generation.trace.tokens["encoder"]:
         if token.word is not None:
             pieces.setdefault(token.word, []).append(token.text.strip("▁"))
     rare = ["“" + "".join(parts) + "”" for parts in pieces.values() if len(parts) >= MANY_PIECES]
     told = [explanations.RARE_WORDS.format(words=", ".join(rare))] if rare else []
-    if any(len(list(run)) >= REPEATED for _, run in groupby(token.id for token in written)):
-        told.append(explanations.STAMMER)
-    for sentence in told:
-        st.html(f'<p class="hint">{html.escape(sentence)}</p>')
+    written = groupby(step.token.id for step in translation.generation.steps)
+    if any(len(list(run)) >= REPEATED for _, run in written):
+        told.append(explanations.STAMMER.format(name=translation.title))
+    return told
 
 
 def attention_controls(traces: Sequence[Trace]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from app import attention_exports, engine, exporting
+from app import attention_exports, exporting, translation_engine
 from app import translation_pictures as pictures
 from app.exporting import Files, picture_makers
 from app.figures.beam_lattice import beam_lattice
@@ -29,7 +29,7 @@ def _files(translation: Translation, kind: str, selection: Selection, look: Them
     if kind == "beam":
         provenance = attention_exports.picture_provenance(trace, "decoder", "beam", kind, beams=selection.beams)
         draw = partial(
-            beam_lattice, engine.beams_of(selection, translation.loaded), theme=look, provenance=provenance,
+            beam_lattice, translation_engine.beams_of(selection, translation.loaded), theme=look, provenance=provenance,
             title=f"{translation.title}: {selection.beams} beams",
         )  # fmt: skip
         return Files(picture_makers(draw, provenance), (trace.provenance.model, "beam"))

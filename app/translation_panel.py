@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app import engine, explanations, state, translation_controls, translation_exports
+from app import explanations, state, translation_controls, translation_engine, translation_exports
 from app import translation_pictures as pictures
 from app.components.canvases import canvas
 from app.components.messages import picture_message
@@ -104,7 +104,7 @@ def _heading(selection: Selection, view: AttentionView) -> str:
 
 def _beam(translation: Translation, selection: Selection) -> None:
     """Draw the beam as far as it is written, and the candidates that it ends with."""
-    search = engine.beams_of(selection, translation.loaded)
+    search = translation_engine.beams_of(selection, translation.loaded)
     title = f"{translation.title}: {selection.beams} beams"
     st.html(f'<div class="heading"><b>The beam, step by step</b><span>{html.escape(translation.title)}</span></div>')
     drawn = beam_lattice(

@@ -10,18 +10,14 @@ with panels.guarded():
     translation_controls.text_row()
 with panels.guarded(), progress_bar("Translating") as tell:
     # Late, since it takes seconds the first time.
-    from app import engine
+    from app import translation_engine
     from app.translation_panel import translation_panel
-    from app.translation_pictures import Translation
-    from model.catalog import TRANSLATORS
 
+    selection = state.selection()
     translations = []
-    for name in engine.translators(state.selection()):
-        selection = engine.translation_selection(state.selection(), name)
-        loaded = sidebar.loaded_model(selection)
-        translations.append(Translation(TRANSLATORS[name], loaded, engine.run(selection, loaded, tell).generation))
+    for name in translation_engine.translators(selection):
+        loaded = sidebar.loaded_model(translation_engine.translation_selection(selection, name))
+        translations.append(translation_engine.translation(selection, name, loaded, tell))
 with panels.guarded():
-    for translation in translations:
-        steps = translation.generation.steps
-        translation_controls.doubts(translation.generation.trace.tokens["encoder"], [step.token for step in steps])
+    translation_controls.doubts(translations)
     translation_panel(translations)
