@@ -178,9 +178,8 @@ NO_POSITIONS = (
     "Headscope can read. Below is an example of each."
 )
 POSITION_TABLE = (
-    "A {kind} table of {positions} positions. Likeness to sinusoids, over {compared} positions (linear CKA, 0 to 1; Kornblith et al. "
-    "2019): "
-    "**{likeness:.2f}**; a random table has {chance:.2f}."
+    "A {kind} table of {positions} positions. Likeness to sinusoids, over {compared} positions (linear CKA, 0 to 1; Kornblith et "
+    "al. 2019): **{likeness:.2f}**; a random table has {chance:.2f}."
 )
 ROTARY = (
     "Query and key are turned by $\\theta_i \\cdot pos$ in each of {pairs} pairs of dimensions, so the score depends on the "
