@@ -19,18 +19,24 @@ def measure(page, address: str, **selection: str) -> tuple[float, float]:
     page.goto(f"{address}/coreference?{urlencode(selection)}")
     wait_for_data(page, "sentence_arcs", "arcs", "2")
     settled(page)
-    heads, words = [], []
-    for index in range(CLICKS):
-        layer, head = index % 6, (5 * index + 2) % 12
-        place = margin_place(page, layer, head)
-        click = lambda place=place: page.mouse.click(*place)  # noqa: E731
-        heads.append(milliseconds_until(page, click, "head_view", "title", f"L{layer} H{head}"))
-        settled(page)
+    head, words = milliseconds_to_heads(page), []
     for index in range(CLICKS):
         word = page.get_by_role("button", name="cross", exact=True).first
         words.append(milliseconds_until(page, word.click, "sentence_arcs", "arcs", str(3 - index % 2)))
         settled(page)
-    return statistics.median(heads), statistics.median(words)
+    return head, statistics.median(words)
+
+
+def milliseconds_to_heads(page, ending: str = "") -> float:
+    """Return the median time from a click on a head in a grid of scores until its map, named so, is drawn."""
+    found = []
+    for index in range(CLICKS):
+        layer, head = index % 6, (5 * index + 2) % 12
+        place = margin_place(page, layer, head)
+        click = lambda place=place: page.mouse.click(*place)  # noqa: E731
+        found.append(milliseconds_until(page, click, "head_view", "title", f"L{layer} H{head}{ending}"))
+        settled(page)
+    return statistics.median(found)
 
 
 def main() -> None:
