@@ -20,6 +20,8 @@ def talk(server, tab):
     tab.wait_for_selector("text=Add a scene of text alone")
     wait_for_data(tab, "talk_player", "scene", "0")
     tab.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+    # What the page showed before goes a moment after the new.
+    expect(tab.get_by_label("Title")).to_have_count(1)
     return tab
 
 
