@@ -37,13 +37,17 @@ def warnings(sentences: Sequence[str]) -> None:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Turn what goes wrong inside into one sentence; what the user typed stays where it is."""
+def guarded(*, cuts: bool = False) -> Iterator[None]:
+    """Turn what goes wrong inside into one sentence; what the user typed stays where it is.
+
+    A page that `cuts` runs a text as far as the model takes it when the user asks for that.
+    """
     try:
         yield
     except TextTooLong as error:
         notice(str(error))
-        st.button(f"Cut after character {error.cut}", on_click=state.change, kwargs={"cut": True}, type="primary")
+        if cuts:
+            st.button(f"Cut after character {error.cut}", on_click=state.change, kwargs={"cut": True}, type="primary")
         st.stop()
     except HeadscopeError as error:
         notice(str(error))

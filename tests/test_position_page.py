@@ -150,3 +150,16 @@ def saved_rotary(folder) -> str:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+def test_a_text_that_is_too_long_is_not_offered_a_cut_that_would_not_come():
+    session = open_page(position_view="word order", text="a b " * 300)
+    session.switch_page(PAGE).run()
+    assert any("takes 512" in notice for notice in notices(session))
+    assert not any("Cut after" in button.label for button in session.button)
+
+
+def test_words_that_a_tokenizer_divides_elsewhere_are_named_as_the_reason():
+    session = open_page(position_view="word order", order="no positions", text="x\x00y z", model="minilm")
+    session.switch_page(PAGE).run()
+    assert any("divides words elsewhere" in notice for notice in notices(session))

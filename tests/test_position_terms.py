@@ -158,7 +158,7 @@ def test_orders():
     ):
         with pytest.raises(HeadscopeError):
             refused()
-    with pytest.raises(HeadscopeError, match="each of the words"):
+    with pytest.raises(HeadscopeError, match="reads 3 words where the text has 2"):
         order_scores(dense_trace(np.ones((1, 3, 3)) / 3), dense_trace(np.ones((1, 3, 3)) / 3), [0, 1])
 
 

@@ -55,9 +55,12 @@ def order_scores(original: Trace, changed: Trace, order: Sequence[int], *, stack
     for (layer, first), (_, second) in pairs:
         if first.shape[1] != first.shape[2]:
             raise HeadscopeError("The order of words is compared in self-attention: choose the encoder or the decoder.")
+        if first.shape[1] != len(order) or second.shape != first.shape:
+            raise HeadscopeError(
+                f"The model reads {first.shape[1]} words where the text has {len(order)}: its tokenizer divides words elsewhere. "
+                "Write plain words with spaces between them."
+            )
         _check_order(order, first.shape[1])
-        if second.shape != first.shape:
-            raise HeadscopeError("The two texts were not read as the same words. Record both with `reordered`.")
         allowed, allowed_changed = (_allowed(trace, layer, stack) for trace in (original, changed))
         moved = np.ix_(order, order)
         for head in range(len(first)):
