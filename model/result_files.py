@@ -1,6 +1,7 @@
 """Files of results as JSON that reads back checked, and the writing of any file of results."""
 
 import json
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import TypeVar
@@ -35,15 +36,32 @@ def write_record(path: str | PathLike, record: object, *, layout: str, first_fie
     write_file(path, text.replace(f"}},{begins}", f"}},\n{begins}").encode() + b"\n")
 
 
-def read_record(path: str | PathLike, kind: type[Kind], *, layout: str, largest: int) -> Kind:
-    """Read a file of `write_record` of at most `largest` bytes as the dataclass `kind`.
+def read_record(
+    path: str | PathLike,
+    kind: type[Kind],
+    check: Callable[[Kind], Kind],
+    *,
+    layout: str,
+    largest: int,
+    called: str,
+    command: str,
+) -> Kind:
+    """Read a file of `write_record` of at most `largest` bytes as the dataclass `kind`, and return what `check` makes of it.
 
-    Raises FileNotFoundError, OSError, RecursionError, and ValueError that says what is wrong with the content.
+    Raises HeadscopeError where the file is missing, broken or another, or `check` raises ValueError; it says what such a file is
+    `called` and by which `command` it is made again.
     """
     path = Path(path)
-    if path.stat().st_size > largest:
-        raise ValueError("it is larger than such a file is")
-    plain = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(plain, dict) or plain.pop("format", None) != layout:
-        raise ValueError(f"its format is not “{layout}”")
-    return from_plain(kind, plain)
+    try:
+        if path.stat().st_size > largest:
+            raise ValueError("it is larger than such a file is")
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict) or plain.pop("format", None) != layout:
+            raise ValueError(f"its format is not “{layout}”")
+        return check(from_plain(kind, plain))
+    except FileNotFoundError as error:
+        raise HeadscopeError(f"There is no file “{path.name}”. Choose a file of {called}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise HeadscopeError(
+            f"“{path.name}” holds no {called} that this version can read: {error}. Make it again with {command}."
+        ) from error
