@@ -8,6 +8,7 @@ from model.attention_weights import attention_weights, masked_scores
 
 # Which sequence the queries and the keys of a stack come from.
 SEQUENCES = {"encoder": ("encoder", "encoder"), "decoder": ("decoder", "decoder"), "cross": ("decoder", "encoder")}
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class AttentionLayer:
         """Number of heads, queries and keys."""
         raise NotImplementedError
 
-    def weights(self, head: int | None = None) -> torch.Tensor:
-        """Return float32 weights [query, key] of one head, or [head, query, key] of all."""
+    def weights(self, head: int | None = None, rows: slice = ALL) -> torch.Tensor:
+        """Return float32 weights [query, key] of one head, or [head, query, key] of all; of some `rows` where they are given."""
         raise NotImplementedError
 
-    def allowed(self, head: int = 0) -> torch.Tensor:
-        """Return bool [query, key]: True where the query may attend to the key."""
+    def allowed(self, head: int = 0, rows: slice = ALL) -> torch.Tensor:
+        """Return bool [query, key]: True where the query may attend to the key; of some `rows` where they are given."""
         raise NotImplementedError
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -86,42 +87,41 @@ class LazyLayer(AttentionLayer):
     def shape(self) -> tuple[int, int, int]:
         return self.query.shape[0], self.query.shape[1], self.key.shape[1]
 
-    def weights(self, head: int | None = None) -> torch.Tensor:
-        heads = slice(None) if head is None else slice(head, head + 1)
-        key_heads = self._key_heads(heads)
+    def weights(self, head: int | None = None, rows: slice = ALL) -> torch.Tensor:
+        heads = ALL if head is None else slice(head, head + 1)
         scores = masked_scores(
-            self.query[heads],
-            self.key[key_heads],
+            self.query[heads, rows],
+            self.key[self._key_heads(heads)],
             self.scaling,
-            allowed=self._allowed(heads),
-            bias=_per_head(self.bias, heads),
+            allowed=self._allowed(heads, rows),
+            bias=_part(self.bias, heads, rows),
             softcap=self.softcap,
         )
         weights = attention_weights(scores, None if self.sinks is None else self.sinks[heads])
         return weights if head is None else weights[0]
 
-    def allowed(self, head: int = 0) -> torch.Tensor:
+    def allowed(self, head: int = 0, rows: slice = ALL) -> torch.Tensor:
         heads = slice(head, head + 1)
-        allowed = torch.ones(self.shape[1:], dtype=torch.bool, device=self.query.device)
-        given = self._allowed(heads)
+        allowed = _everything(self.shape, rows, self.query.device)
+        given = self._allowed(heads, rows)
         if given is not None:
             allowed &= given[0]
         if self.bias is not None:
             floor = torch.finfo(self.bias.dtype).min / 2
-            allowed &= _per_head(self.bias, heads)[0] > floor
+            allowed &= _part(self.bias, heads, rows)[0] > floor
         return allowed
 
     def _key_heads(self, heads: slice) -> slice:
-        if heads == slice(None):
+        if heads == ALL:
             return heads
         groups = self.query.shape[0] // self.key.shape[0]
         return slice(heads.start // groups, heads.start // groups + 1)
 
-    def _allowed(self, heads: slice) -> torch.Tensor | None:
+    def _allowed(self, heads: slice, rows: slice) -> torch.Tensor | None:
         if self.causal:
-            _, queries, keys = self.shape
-            return torch.ones(1, queries, keys, dtype=torch.bool, device=self.query.device).tril_()
-        return _per_head(self.mask, heads)
+            first = rows.indices(self.shape[1])[0]
+            return _everything(self.shape, rows, self.query.device)[None].tril_(diagonal=first)
+        return _part(self.mask, heads, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,18 +144,25 @@ class DenseLayer(AttentionLayer):
     def shape(self) -> tuple[int, int, int]:
         return tuple(self.dense.shape)
 
-    def weights(self, head: int | None = None) -> torch.Tensor:
-        return (self.dense if head is None else self.dense[head]).float()
+    def weights(self, head: int | None = None, rows: slice = ALL) -> torch.Tensor:
+        return (self.dense if head is None else self.dense[head])[..., rows, :].float()
 
-    def allowed(self, head: int = 0) -> torch.Tensor:
-        allowed = torch.ones(self.shape[1:], dtype=torch.bool, device=self.dense.device)
-        return allowed if self.mask is None else allowed & _per_head(self.mask, slice(head, head + 1))[0]
+    def allowed(self, head: int = 0, rows: slice = ALL) -> torch.Tensor:
+        allowed = _everything(self.shape, rows, self.dense.device)
+        return allowed if self.mask is None else allowed & _part(self.mask, slice(head, head + 1), rows)[0]
 
 
-def _per_head(tensor: torch.Tensor | None, heads: slice) -> torch.Tensor | None:
-    if tensor is None or tensor.shape[0] == 1:
-        return tensor
-    return tensor[heads]
+def _everything(shape: tuple[int, int, int], rows: slice, device: torch.device) -> torch.Tensor:
+    """Return bool [query, key] of these rows, True everywhere."""
+    return torch.ones(len(range(*rows.indices(shape[1]))), shape[2], dtype=torch.bool, device=device)
+
+
+def _part(tensor: torch.Tensor | None, heads: slice, rows: slice) -> torch.Tensor | None:
+    """Return some heads and rows of a mask or bias, which may be one for all of either."""
+    if tensor is None:
+        return None
+    tensor = tensor if tensor.shape[0] == 1 else tensor[heads]
+    return tensor if tensor.shape[1] == 1 else tensor[:, rows]
 
 
 def _is_map(tensor: torch.Tensor) -> bool:
