@@ -17,6 +17,7 @@ from transformers.masking_utils import sdpa_mask
 from model.attention_weights import attention_weights, masked_scores
 from model.batch_collector import BatchCollector
 from model.collector import Collector, parts_of
+from model.head_changes import allowed_keys, changes_of
 from model.verification import disagreement
 
 IMPLEMENTATION = "headscope"
@@ -29,30 +30,37 @@ def intercepted_attention(
     module, query, key, value, attention_mask, scaling=None, dropout=0.0, is_causal=None, position_bias=None,
     softcap=None, s_aux=None, **kwargs,
 ):  # fmt: skip
-    """Compute attention as transformers' "sdpa" does and hand its parts to this context's collector, if there is one."""
+    """Compute attention as transformers' "sdpa" does, with the interventions of this context, and hand its parts to the
+    context's collector, if there is one."""
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     causal = bool(causal) and attention_mask is None and query.shape[2] > 1
     if causal and key.shape[2] > query.shape[2]:
         key, value = key[:, :, : query.shape[2]], value[:, :, : query.shape[2]]
+    changes, replaced = changes_of(module), None
+    if changes is not None and changes.replaced_heads:
+        replaced = changes.replaced(allowed_keys(query, key, attention_mask, position_bias, causal))
     collector = _collector.get()
     if collector is not None:
         # A family's own sinks, under this name, differ per query: what is kept here would not be exact.
         collector.exact &= kwargs.get("sinks") is None
         collector.needs_whole_masks |= attention_mask is None and not causal and _lost_causality(collector, query, key)
         collector.attend(
-            module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux
+            module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux,
+            None if replaced is None else (changes.replaced_heads, replaced),
         )  # fmt: skip
     if collector is not None and collector.exact:
         options = {"dropout": dropout, "position_bias": position_bias, "softcap": softcap, "s_aux": s_aux, **kwargs}
         options = {name: option for name, option in options.items() if option is not None}
         collector.off(disagreement(module, query, key, value, attention_mask, scaling, causal, options))
     if softcap is not None or s_aux is not None:
-        return _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux), None
-    return sdpa_attention_forward(
-        module, query, key, value, _without_empty_rows(attention_mask, query.dtype), dropout=dropout,
-        scaling=scaling, is_causal=causal, position_bias=position_bias, **kwargs,
-    )  # fmt: skip
+        output = _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux)
+    else:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, _without_empty_rows(attention_mask, query.dtype), dropout=dropout,
+            scaling=scaling, is_causal=causal, position_bias=position_bias, **kwargs,
+        )  # fmt: skip
+    return output if changes is None else changes.applied(output, value, replaced), None
 
 
 def _without_empty_rows(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
@@ -94,16 +102,20 @@ def _lean_mask(*args, **options) -> torch.Tensor | None:
     return mask
 
 
-def _whole_mask(*args, **options) -> torch.Tensor:
+def whole_mask(*args, **options) -> torch.Tensor:
     """Return the bool mask in full: "sdpa" leaves it out and trusts `module.is_causal`, which some families never set."""
     return sdpa_mask(*args, **{**options, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
 
 
-# The mask entry under the same name is needed: without it transformers builds no mask at all, not even the causal one.
-AttentionInterface.register(IMPLEMENTATION, intercepted_attention)
-AttentionMaskInterface.register(IMPLEMENTATION, _lean_mask)
-AttentionInterface.register(MASKED_IMPLEMENTATION, intercepted_attention)
-AttentionMaskInterface.register(MASKED_IMPLEMENTATION, _whole_mask)
+def register_attention(name: str, attention: Callable, mask: Callable) -> None:
+    """Make an attention function and the masks that go with it known to transformers' models as an implementation."""
+    AttentionInterface.register(name, attention)
+    # Needed under the same name: without it transformers builds no mask at all, not even the causal one.
+    AttentionMaskInterface.register(name, mask)
+
+
+register_attention(IMPLEMENTATION, intercepted_attention, _lean_mask)
+register_attention(MASKED_IMPLEMENTATION, intercepted_attention, whole_mask)
 
 
 def interceptable(model: PreTrainedModel) -> bool:
@@ -150,6 +162,7 @@ def collecting(
             for block in dict.fromkeys(blocks):
                 handles += _hook(block, list_name, collector)
         with attention_implementation(model, implementation):
+            collector.implementation = implementation
             yield collector
     finally:
         _collector.reset(token)
@@ -185,6 +198,16 @@ def _configs(model: PreTrainedModel) -> list:
                 found[id(nested)] = nested
                 queue.append(nested)
     return [config for config in found.values() if hasattr(config, "_attn_implementation_internal")]
+
+
+@contextmanager
+def announcing(model: PreTrainedModel, begin: Callable[[], None]) -> Iterator[None]:
+    """Call `begin` before every forward pass of the model."""
+    hook = model.register_forward_pre_hook(lambda _model, _args: begin())
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @contextmanager

@@ -27,7 +27,10 @@ class BatchCollector(Collector):
         """Whether every entry's layers are exact, and its hidden states known wherever it attends."""
         return super().agrees and self._undivided.isdisjoint(self.entries[0].attending)
 
-    def attend(self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks) -> None:
+    def attend(
+        self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks,
+        replaced: tuple[tuple[int, ...], torch.Tensor] | None = None,
+    ) -> None:  # fmt: skip
         """Keep one attention call, for every entry."""
         if any(tensor.shape[0] != len(self.entries) for tensor in (query, key, value)) or any(
             tensor is not None and tensor.shape[0] not in (1, len(self.entries)) for tensor in (mask, bias)
@@ -37,9 +40,11 @@ class BatchCollector(Collector):
             return
         own = zip(*(tensor.split(1) for tensor in (query, key, value)), strict=True)
         shared = zip(self._shared_by_layers(mask), self._shared_by_layers(bias), strict=True)
-        for entry, tensors, (own_mask, own_bias) in zip(self.entries, own, shared, strict=True):
+        weights = self._shared_by_layers(None if replaced is None else replaced[1])
+        for entry, tensors, (own_mask, own_bias), own_weights in zip(self.entries, own, shared, weights, strict=True):
             query, key, value = (tensor.detach().clone() for tensor in tensors)
-            entry.attend(module, query, key, value, own_mask, scaling, causal, softcap, own_bias, sinks)
+            own_replaced = None if replaced is None else (replaced[0], own_weights)
+            entry.attend(module, query, key, value, own_mask, scaling, causal, softcap, own_bias, sinks, own_replaced)
         self.exact &= all(entry.exact for entry in self.entries)
 
     def enter_block(self, list_name: str, entering) -> None:

@@ -10,6 +10,8 @@ from model.device_budget import holding, within_budget
 from model.devices import trace_budget
 from model.encoding import Encoding, encode
 from model.errors import HeadscopeError, InputError
+from model.intervening import intervening
+from model.interventions import HeadIntervention
 from model.loading import LoadedModel
 from model.recorded_trace import recorded_trace
 from model.recording import Progress, captured, collected, record, record_encoding, rising, running_alone
@@ -29,6 +31,7 @@ def record_batches(
     batch_tokens: int = 4096,
     progress: Progress | None = None,
     on_error: OnError | None = None,
+    interventions: Sequence[HeadIntervention] = (),
 ) -> Iterator[tuple[int, Trace]]:
     """Yield (index in `texts`, Trace) of every text, the shorter ones first; each is what `record` gives for that text.
 
@@ -37,6 +40,7 @@ def record_batches(
     text by text, in the order given or by length. A trace owns its tensors, so one that is dropped frees its memory; the
     traces of one batch are held at a time. The model is locked while a batch runs, and free while the caller has a trace.
     `progress` is called with the done share after every text that is encoded and every block; what it raises cancels.
+    `interventions` change heads in every run.
 
     Raises InputError (TextTooLong) for a text that cannot be run; with `on_error` that is called with the text's index and
     the error instead, and the text is left out. Raises NoAttention where the model has no map to show.
@@ -55,11 +59,11 @@ def record_batches(
         width = of_one_token * _work(batch)
         part = _part(report, share, width)
         share += width
-        traces = _run_together(loaded, batch, part) if together and len(batch) > 1 else None
+        traces = _run_together(loaded, batch, part, interventions) if together and len(batch) > 1 else None
         # A family that fails once would fail again, and every batch would be run twice.
         together &= traces is not None or len(batch) == 1
         if traces is None:
-            yield from _run_alone(loaded, batch, part, on_error)
+            yield from _run_alone(loaded, batch, part, on_error, interventions)
         while traces:
             yield traces.pop(0)
     report(1.0)
@@ -102,11 +106,13 @@ def _part(report: Progress, first: float, width: float) -> Progress:
     return lambda share: report(min(1.0, first + width * share))
 
 
-def _run_together(loaded: LoadedModel, batch: Batch, report: Progress) -> list[tuple[int, Trace]] | None:
+def _run_together(
+    loaded: LoadedModel, batch: Batch, report: Progress, interventions: Sequence[HeadIntervention]
+) -> list[tuple[int, Trace]] | None:
     """Return the index and Trace of every entry of one run; None where they cannot be captured exactly in a batch."""
     encodings = [encoding for _, encoding in batch]
     tensors = {name: torch.cat([encoding.tensors[name] for encoding in encodings]) for name in encodings[0].tensors}
-    with running_alone(loaded):
+    with running_alone(loaded), intervening(loaded, interventions):
         budget = trace_budget(loaded.device) // len(batch)
         try:
             with holding(budget):
@@ -116,22 +122,28 @@ def _run_together(loaded: LoadedModel, batch: Batch, report: Progress) -> list[t
             return None
         captures = [captured(entry) for entry in collector.entries] if isinstance(collector, BatchCollector) else []
         captures = [within_budget(layers, states, budget) for layers, states in captures if layers]
-    if len(captures) < len(batch):
-        return None
-    return [
-        (index, recorded_trace(loaded, encoding, *own)) for (index, encoding), own in zip(batch, captures, strict=True)
-    ]
+        if len(captures) < len(batch):
+            return None
+        return [
+            (index, recorded_trace(loaded, encoding, *own))
+            for (index, encoding), own in zip(batch, captures, strict=True)
+        ]
 
 
 def _run_alone(
-    loaded: LoadedModel, batch: Batch, report: Progress, on_error: OnError | None
+    loaded: LoadedModel,
+    batch: Batch,
+    report: Progress,
+    on_error: OnError | None,
+    interventions: Sequence[HeadIntervention],
 ) -> Iterator[tuple[int, Trace]]:
     """Yield the index and Trace of every text of a batch, run one by one."""
     for number, (index, inputs) in enumerate(batch):
         part = _part(report, number / len(batch), 1 / len(batch))
         run = record_encoding if isinstance(inputs, Encoding) else record
         try:
-            trace = run(loaded, inputs, progress=part)
+            with intervening(loaded, interventions):
+                trace = run(loaded, inputs, progress=part)
         except InputError as error:
             if on_error is None:
                 raise

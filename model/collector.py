@@ -33,6 +33,10 @@ class Collector:
     def __init__(self, parts: Parts, progress: Callable[[float], None] | None = None):
         self.names, self.lists = parts.names, parts.lists
         self.layers: list[LazyLayer] = []
+        # The attention implementation of the run.
+        self.implementation = ""
+        # How often a module attended: more often than there are layers where one attends twice.
+        self.attentions = 0
         self.calls: dict[str, int] = {}
         self.block: tuple[str, int] | None = None
         self.attending: set[str] = set()
@@ -50,8 +54,15 @@ class Collector:
         self._progress = progress
         self._expected = max(1, sum(len(blocks) for blocks in self.lists.values()))
 
-    def attend(self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks) -> None:
-        """Keep one attention call; tensors come with their batch axis of one, which is dropped."""
+    def attend(
+        self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks,
+        replaced: tuple[tuple[int, ...], torch.Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep one attention call; tensors come with their batch axis of one, which is dropped.
+
+        `replaced` are the heads that an intervention gave other weights, and these.
+        """
+        self.attentions += 1
         if query.shape[0] != 1:
             # Windows or images side by side: no map from every token to every token.
             self.exact = False
@@ -80,6 +91,8 @@ class Collector:
                 bias=None if bias is None else bias.detach()[0],
                 # The sinks are the module's own weights, not something computed in this run: kept as they are now.
                 sinks=None if sinks is None else sinks.detach().reshape(-1).clone(),
+                replaced_heads=() if replaced is None else replaced[0],
+                replaced=None if replaced is None else replaced[1].detach()[0],
             )
         except ValueError:
             # A module that attends in another shape: its weights cannot be recomputed from these tensors.

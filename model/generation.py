@@ -8,6 +8,8 @@ import torch
 from model.decoding import Decoding, end_ids, written_ids
 from model.encoding import Encoding
 from model.errors import InputError
+from model.intervening import intervening
+from model.interventions import HeadIntervention
 from model.loading import LoadedModel
 from model.prompting import Prompt, encode_prompt
 from model.recording import Progress, record_encoding, running_alone
@@ -65,14 +67,15 @@ def record_generation(
     prefix: str = "",
     device_budget: int | None = None,
     progress: Progress | None = None,
+    interventions: Sequence[HeadIntervention] = (),
 ) -> Generation:
     """Let the model go on with a text, messages or tensors, and record one run over the prompt and the new tokens.
 
     `method` is "greedy", "sampled" (from softmax(logits / temperature), of it the `top_k` most probable tokens and those
     that make up `top_p`: Fan et al. 2018, Holtzman et al. 2020) or "beam" (`beams` wide, by mean log-probability). There
     are fewer than `max_new_tokens` where the text ends or the model has no positions left. The same seed draws the same.
-    `top` predictions are kept per step; `chat`, `prefix` and `device_budget` are as in record. `progress` is called with
-    the done share after every token, then after every block of the recorded run; what it raises cancels.
+    `top` predictions are kept per step; `chat`, `prefix`, `device_budget` and `interventions` are as in record. `progress`
+    is called with the done share after every token, then after every block of the recorded run; what it raises cancels.
 
     Raises InputError (TextTooLong) where the model cannot generate, the prompt leaves no room or a value makes no sense,
     and NoAttention where the model has no map to show.
@@ -81,7 +84,7 @@ def record_generation(
     if max_new_tokens < 1 or top < 0:
         raise InputError("Give max_new_tokens from 1 and top from 0.")
     writing, recording = (None, None) if progress is None else _shares(progress)
-    with running_alone(loaded):
+    with running_alone(loaded), intervening(loaded, interventions):
         begun = encode_prompt(loaded, prompt, chat=chat, prefix=prefix)
         length = _length(loaded, begun, max_new_tokens)
         ids = written_ids(loaded, begun.tensors, decoding, length, writing)

@@ -1,5 +1,6 @@
 """Attention layers of a trace: what one module's attention is made of, and its weights when somebody looks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -9,6 +10,7 @@ from model.attention_weights import attention_weights, masked_scores
 # Which sequence the queries and the keys of a stack come from.
 SEQUENCES = {"encoder": ("encoder", "encoder"), "decoder": ("decoder", "decoder"), "cross": ("decoder", "encoder")}
 ALL = slice(None)
+Rows = slice | Sequence[int]  # of the queries
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class AttentionLayer:
         """Number of heads, queries and keys."""
         raise NotImplementedError
 
-    def weights(self, head: int | None = None, rows: slice = ALL) -> torch.Tensor:
+    def weights(self, head: int | None = None, rows: Rows = ALL) -> torch.Tensor:
         """Return float32 weights [query, key] of one head, or [head, query, key] of all; of some `rows` where they are given."""
         raise NotImplementedError
 
-    def allowed(self, head: int = 0, rows: slice = ALL) -> torch.Tensor:
+    def allowed(self, head: int = 0, rows: Rows = ALL) -> torch.Tensor:
         """Return bool [query, key]: True where the query may attend to the key; of some `rows` where they are given."""
         raise NotImplementedError
 
@@ -53,7 +55,8 @@ class LazyLayer(AttentionLayer):
     """Queries and keys as the softmax sees them (after rotary embedding), from which any weight is computed exactly.
 
     Shapes: query [head, query, d_head]; key [key-value head, key, d_head]; value [key-value head, key, d_value];
-    mask (bool, True: may attend) and bias (additive) [1 or head, 1 or query, 1 or key]; sinks [head].
+    mask (bool, True: may attend) and bias (additive) [1 or head, 1 or query, 1 or key]; sinks [head]. The heads in
+    `replaced_heads` had other weights in this run, through an intervention: replaced [replaced head, query, key].
     Raises ValueError where they do not fit together.
     """
 
@@ -66,6 +69,8 @@ class LazyLayer(AttentionLayer):
     mask: torch.Tensor | None = None
     bias: torch.Tensor | None = None
     sinks: torch.Tensor | None = None
+    replaced_heads: tuple[int, ...] = ()
+    replaced: torch.Tensor | None = None
     source: str = field(default="lazy", init=False)
 
     def __post_init__(self):
@@ -82,13 +87,30 @@ class LazyLayer(AttentionLayer):
         _check_broadcast("bias", self.bias, self.shape, boolean=False)
         numbers = (self.scaling, 1.0 if self.softcap is None else self.softcap)
         _check(all(isinstance(number, int | float) for number in numbers), "scaling and softcap are numbers")
+        self._check_replaced()
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.query.shape[0], self.query.shape[1], self.key.shape[1]
 
-    def weights(self, head: int | None = None, rows: slice = ALL) -> torch.Tensor:
-        heads = ALL if head is None else slice(head, head + 1)
+    def _check_replaced(self) -> None:
+        heads, (count, *size) = self.replaced_heads, self.shape
+        _check(isinstance(heads, tuple) and all(type(head) is int for head in heads), "replaced heads are numbers")
+        _check(len(set(heads)) == len(heads) and set(heads) <= set(range(count)), "replaced heads are of the layer")
+        _check((self.replaced is None) == (not heads), "replaced heads and their weights come together")
+        fits = self.replaced is None or (_is_map(self.replaced) and self.replaced.shape == (len(heads), *size))
+        _check(fits, "there are weights [query, key] for every replaced head")
+
+    def weights(self, head: int | None = None, rows: Rows = ALL) -> torch.Tensor:
+        if head in self.replaced_heads:
+            return self.replaced[self.replaced_heads.index(head), rows].float()
+        weights = self._own_weights(ALL if head is None else slice(head, head + 1), rows)
+        if head is None and self.replaced is not None:
+            weights[list(self.replaced_heads)] = self.replaced[:, rows].float()
+        return weights if head is None else weights[0]
+
+    def _own_weights(self, heads: slice, rows: Rows) -> torch.Tensor:
+        """Return weights [head, query, key] as queries and keys give them."""
         scores = masked_scores(
             self.query[heads, rows],
             self.key[self._key_heads(heads)],
@@ -97,10 +119,9 @@ class LazyLayer(AttentionLayer):
             bias=_part(self.bias, heads, rows),
             softcap=self.softcap,
         )
-        weights = attention_weights(scores, None if self.sinks is None else self.sinks[heads])
-        return weights if head is None else weights[0]
+        return attention_weights(scores, None if self.sinks is None else self.sinks[heads])
 
-    def allowed(self, head: int = 0, rows: slice = ALL) -> torch.Tensor:
+    def allowed(self, head: int = 0, rows: Rows = ALL) -> torch.Tensor:
         heads = slice(head, head + 1)
         allowed = _everything(self.shape, rows, self.query.device)
         given = self._allowed(heads, rows)
@@ -117,10 +138,11 @@ class LazyLayer(AttentionLayer):
         groups = self.query.shape[0] // self.key.shape[0]
         return slice(heads.start // groups, heads.start // groups + 1)
 
-    def _allowed(self, heads: slice, rows: slice) -> torch.Tensor | None:
+    def _allowed(self, heads: slice, rows: Rows) -> torch.Tensor | None:
         if self.causal:
-            first = rows.indices(self.shape[1])[0]
-            return _everything(self.shape, rows, self.query.device)[None].tril_(diagonal=first)
+            _, queries, keys = self.shape
+            places = torch.arange(queries, device=self.query.device)[rows]
+            return (torch.arange(keys, device=places.device) <= places[:, None])[None]
         return _part(self.mask, heads, rows)
 
 
@@ -144,20 +166,21 @@ class DenseLayer(AttentionLayer):
     def shape(self) -> tuple[int, int, int]:
         return tuple(self.dense.shape)
 
-    def weights(self, head: int | None = None, rows: slice = ALL) -> torch.Tensor:
+    def weights(self, head: int | None = None, rows: Rows = ALL) -> torch.Tensor:
         return (self.dense if head is None else self.dense[head])[..., rows, :].float()
 
-    def allowed(self, head: int = 0, rows: slice = ALL) -> torch.Tensor:
+    def allowed(self, head: int = 0, rows: Rows = ALL) -> torch.Tensor:
         allowed = _everything(self.shape, rows, self.dense.device)
         return allowed if self.mask is None else allowed & _part(self.mask, slice(head, head + 1), rows)[0]
 
 
-def _everything(shape: tuple[int, int, int], rows: slice, device: torch.device) -> torch.Tensor:
+def _everything(shape: tuple[int, int, int], rows: Rows, device: torch.device) -> torch.Tensor:
     """Return bool [query, key] of these rows, True everywhere."""
-    return torch.ones(len(range(*rows.indices(shape[1]))), shape[2], dtype=torch.bool, device=device)
+    count = len(range(shape[1])[rows]) if isinstance(rows, slice) else len(rows)
+    return torch.ones(count, shape[2], dtype=torch.bool, device=device)
 
 
-def _part(tensor: torch.Tensor | None, heads: slice, rows: slice) -> torch.Tensor | None:
+def _part(tensor: torch.Tensor | None, heads: slice, rows: Rows) -> torch.Tensor | None:
     """Return some heads and rows of a mask or bias, which may be one for all of either."""
     if tensor is None:
         return None

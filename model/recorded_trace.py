@@ -5,12 +5,17 @@ import transformers
 
 import model as library
 from model.encoding import Encoding
+from model.head_changes import intervened_on
+from model.interventions import intervention_text
 from model.loading import LoadedModel
 from model.trace import Provenance, Trace
 
 
 def recorded_trace(loaded: LoadedModel, encoding: Encoding, layers, states) -> Trace:
-    """Return the Trace of one run over an Encoding, from its attention layers and hidden states."""
+    """Return the Trace of one run over an Encoding, from its attention layers and hidden states.
+
+    To be called where the run's interventions are still on: the trace names them.
+    """
     return Trace(layers, _tokens_by_side(layers, encoding), states, _provenance(loaded, encoding, layers))
 
 
@@ -38,6 +43,7 @@ def _provenance(loaded: LoadedModel, encoding: Encoding, layers) -> Provenance:
         versions=versions(),
         text=encoding.text,
         text_pair=encoding.text_pair,
+        interventions=intervention_text(intervened_on(loaded.model)) or None,
     )
 
 

@@ -1,27 +1,25 @@
 """record: one run of a model, kept as a Trace."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from model.attention_interface import collecting, lazy_implementations
-from model.collector import Collector
+from model.attention_interface import collecting
 from model.dense_capture import dense_layers, dense_states
 from model.device_budget import holding, within_budget
 from model.devices import trace_budget
-from model.encoding import Encoding, encode, running
-from model.errors import Cancelled, NoAttention
-from model.layers import AttentionLayer
+from model.encoding import Encoding, encode
+from model.errors import InputError, NoAttention
+from model.head_changes import intervened_on
+from model.intervening import intervening
+from model.interventions import HeadIntervention
+from model.lazy_capture import Progress, ReadOutput, captured, collected, forward
 from model.loading import LoadedModel
 from model.recorded_trace import recorded_trace
 from model.reformer import reformer_maps
+from model.running_alone import running_alone
 from model.trace import Trace
 from model.unfolding import unfolding
-
-Progress = Callable[[float], None]
-ReadOutput = Callable[[Mapping], None]
 
 
 def record(
@@ -34,6 +32,7 @@ def record(
     chat: bool = False,
     prefix: str = "",
     device_budget: int | None = None,
+    interventions: Sequence[HeadIntervention] = (),
 ) -> Trace:
     """Run the model once over a text, or over tensors as the model takes them, and return the Trace of that run.
 
@@ -43,10 +42,11 @@ def record(
     tokens). `truncate` cuts a text that is too long. `progress` is called with the done share after every block; what
     it raises cancels the run. One run at a time and model: callers in other threads wait. Of the trace at most
     `device_budget` bytes (without it, a quarter of what is free) stay on the model's device; the rest goes to the CPU.
+    `interventions` change heads in this run (see `model.interventions`), also while the model writes its own target.
 
     Raises InputError (TextTooLong) for what cannot be run and NoAttention where the model has no map to show.
     """
-    with running_alone(loaded):
+    with running_alone(loaded), intervening(loaded, interventions, inputs if isinstance(inputs, Mapping) else None):
         encoding = encode(loaded, inputs, target=target, truncate=truncate, chat=chat, prefix=prefix)
         return record_encoding(loaded, encoding, progress, device_budget=device_budget)
 
@@ -71,21 +71,16 @@ def record_encoding(
     return recorded_trace(loaded, encoding, layers, states)
 
 
-@contextmanager
-def running_alone(loaded: LoadedModel) -> Iterator[None]:
-    """Hold the model, without dropout and gradients; what a progress callback raised inside comes out as it was."""
-    try:
-        with loaded.lock, _evaluating(loaded.model), torch.no_grad():
-            yield
-    except Cancelled as cancelled:
-        raise cancelled.__cause__ from None
-
-
 def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None, read: ReadOutput | None = None):
     """Return (attention layers, hidden states): lazily where the family allows, else as the model returns them."""
     collector = collected(loaded, encoding.tensors, progress, read)
     layers, states = ((), {}) if collector is None else captured(collector)
     if not _complete(loaded, layers):
+        if intervened_on(loaded.model):
+            raise InputError(
+                f"On this input the attention of {loaded.name} cannot be seen exactly, so its heads cannot be changed. Use "
+                "another text, or record it without interventions."
+            )
         layers, states = _dense_capture(loaded, encoding, progress, read)
     if not layers:
         raise NoAttention(
@@ -93,35 +88,6 @@ def _capture(loaded: LoadedModel, encoding: Encoding, progress: Progress | None,
             "token, so there is nothing exact to show. Choose a model with full softmax attention."
         )
     return layers, states
-
-
-def collected(
-    loaded: LoadedModel,
-    tensors: Mapping[str, torch.Tensor],
-    progress: Progress | None,
-    read: ReadOutput | None = None,
-    batch: int = 1,
-) -> Collector | None:
-    """Return what one lazily captured run collected; None where that is not exactly what the model computed with."""
-    for implementation in lazy_implementations(loaded.model):
-        with collecting(loaded.model, implementation, progress, batch) as collector:
-            _forward(loaded, tensors, read)
-        if not collector.needs_whole_masks:
-            return collector if collector.agrees else None
-    return None
-
-
-def captured(collector: Collector) -> tuple[tuple[AttentionLayer, ...], dict[str, tuple[torch.Tensor, ...]]]:
-    """Return (attention layers, hidden states by side) of a run that a collector gathered."""
-    return _numbered(collector.layers), collector.states()
-
-
-def _forward(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], read: ReadOutput | None, **options):
-    with running(loaded):
-        output = loaded.model(**tensors, **({"use_cache": False} if loaded.caches else {}), **options)
-    if read is not None:
-        read(output)
-    return output
 
 
 def rising(progress: Progress) -> Progress:
@@ -136,20 +102,6 @@ def rising(progress: Progress) -> Progress:
     return tell_highest
 
 
-def _numbered(layers: list) -> tuple[AttentionLayer, ...]:
-    """Return the layers as they are, or numbered by call order in stacks where two would share a number."""
-    numbers = [(layer.stack, layer.index) for layer in layers]
-    shared = {stack for stack, index in numbers if numbers.count((stack, index)) > 1}
-    counts = dict.fromkeys(shared, 0)
-    result = []
-    for layer in layers:
-        if layer.stack in shared:
-            layer = replace(layer, index=counts[layer.stack])
-            counts[layer.stack] += 1
-        result.append(layer)
-    return tuple(result)
-
-
 def _complete(loaded: LoadedModel, layers) -> bool:
     """Say whether attention was captured in every stack that the model has."""
     stacks = {layer.stack for layer in layers}
@@ -161,24 +113,11 @@ def _dense_capture(loaded: LoadedModel, encoding: Encoding, progress: Progress |
     """Return (layers, hidden states) from the weights that the model itself returns under eager attention."""
     if getattr(loaded.model.config, "attention_type", None) == "block_sparse":
         # In its first run over a short text BigBird puts other attention modules in place of those that are listened to.
-        _forward(loaded, encoding.tensors, None)
+        forward(loaded, encoding.tensors, None)
     with collecting(loaded.model, "eager", progress) as collector, reformer_maps(loaded.model) as maps:
-        output = _forward(loaded, encoding.tensors, read, output_attentions=True, output_hidden_states=True)
+        output = forward(loaded, encoding.tensors, read, output_attentions=True, output_hidden_states=True)
     alone = "decoder" if loaded.model.can_generate() else "encoder"
     config = loaded.model.config
     unfold = unfolding(config, encoding.tensors, output, maps)
     layers = dense_layers(output, alone, hasattr(config, "attention_window"), unfold)
     return layers, dense_states(output, layers, collector.streams.values())
-
-
-@contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Dropout off while recording; every module's own training flag is as before afterwards."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

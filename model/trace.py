@@ -14,7 +14,10 @@ from model.tokens import Token, position_tokens
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a trace came from, so that a picture can be made again; `text_pair` is the second of two texts."""
+    """Where a trace came from, so that a picture can be made again; `text_pair` is the second of two texts.
+
+    `interventions` names what was done to heads in the run, as in `intervention_text`.
+    """
 
     model: str
     revision: str
@@ -25,6 +28,7 @@ class Provenance:
     versions: Mapping[str, str]
     text: str | None = None
     text_pair: str | None = None
+    interventions: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,6 +91,9 @@ def _rebuild(description: dict, tensors: dict[str, torch.Tensor]) -> Trace:
     for entry in description["layers"]:
         plain = dict(entry["plain"])
         kind = _KINDS[plain.pop("source")]
+        if "replaced_heads" in plain:
+            # JSON knows no tuples; files written before there were interventions name no such heads.
+            plain["replaced_heads"] = tuple(plain["replaced_heads"])
         layers.append(kind(**plain, **{name: tensors[key] for name, key in entry["tensors"].items()}))
     if not layers:
         raise ValueError("a trace has at least one attention layer")
@@ -117,7 +120,7 @@ def _state(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _provenance(entry: dict) -> Provenance:
-    optional = ("text", "text_pair")
+    optional = ("text", "text_pair", "interventions")
     texts = [value for name, value in entry.items() if name not in ("versions", *optional)] + list(
         entry["versions"].values()
     )

@@ -18,8 +18,9 @@ from model.analysis.coreference import (
     span_positions,
     word_pair_chance,
 )
-from model.analysis.span_attention import last_word, rows_of, span_masses
-from model.layers import DenseLayer, LazyLayer
+from model.analysis.span_attention import last_word, span_masses
+from model.attention_weights import masked_scores
+from model.layers import DenseLayer
 from model.minimal_pairs import MINIMAL_PAIRS
 from tests.hand_views import PROVENANCE
 from tests.test_text_pairs import SlowTokenizer, pair_tokenizer
@@ -114,32 +115,36 @@ def test_rows_of_every_kind_of_layer(name, padding):
     trace = record(wrap(tiny(name)), tiny_inputs(name, padding))
     rows = [9, 3, 10]
     for layer in trace.layers:
-        part = rows_of(layer, rows)
+        part = layer.weights(rows=rows)
         assert part.shape == (layer.heads, 3, layer.shape[2])
-        np.testing.assert_allclose(part.weights(), layer.weights()[:, rows], atol=1e-5)
+        np.testing.assert_allclose(part, layer.weights()[:, rows], atol=1e-5)
+        np.testing.assert_allclose(layer.weights(rows=slice(3, 7)), layer.weights()[:, 3:7], atol=1e-5)
         for head in range(layer.heads):
-            assert torch.equal(part.allowed(head), layer.allowed(head)[rows])
+            np.testing.assert_allclose(layer.weights(head, rows), part[head], atol=1e-5)
+            assert torch.equal(layer.allowed(head, rows), layer.allowed(head)[rows])
+            assert torch.equal(layer.allowed(head, slice(3, 7)), layer.allowed(head)[3:7])
 
 
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 def test_rows_with_position_bias(stack):
     trace = record(wrap(tiny("t5")), tiny_inputs("t5"))
     for layer in trace.of_stack(stack):
-        np.testing.assert_allclose(rows_of(layer, [5, 2]).weights(), layer.weights()[:, [5, 2]], atol=1e-5)
+        np.testing.assert_allclose(layer.weights(rows=[5, 2]), layer.weights()[:, [5, 2]], atol=1e-5)
 
 
 def test_only_the_rows_that_are_needed_are_computed(monkeypatch):
     loaded = wrap(tiny("bert"), trained("word piece"))
     trace = record(loaded, "The animal didn't cross the street")
     computed = []
-    original = LazyLayer.weights
-    monkeypatch.setattr(
-        LazyLayer, "weights", lambda self, head=None: computed.append(self.shape) or original(self, head)
-    )
-    tokens = trace.tokens["encoder"]
+
+    def scores(query, *rest, **options):
+        computed.append(query.shape)
+        return masked_scores(query, *rest, **options)
+
+    monkeypatch.setattr("model.layers.masked_scores", scores)
     candidate_attention(trace, (4, 10), [(11, 17)])
-    count = len(span_positions(tokens, (4, 10)))
-    assert computed == [(4, count, len(tokens))] * 3
+    count = len(span_positions(trace.tokens["encoder"], (4, 10)))
+    assert [shape[1] for shape in computed] == [count] * 3
 
 
 @pytest.mark.parametrize("kind", ["word piece", "byte level", "metaspace"])

@@ -1,15 +1,13 @@
 """Attention between stretches of a text: which tokens stand there, and how much one stretch attends to another."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 
 from model.analysis.aggregation import keep_tokens
 from model.errors import HeadscopeError
-from model.layers import AttentionLayer, DenseLayer, LazyLayer
+from model.layers import AttentionLayer
 from model.tokens import SPACE_MARK, Token
 
 Span = tuple[int, int]
@@ -52,26 +50,6 @@ def last_word(tokens: Sequence[Token], positions: Sequence[int]) -> tuple[int, .
     return tuple(positions) if last is None else tuple(place for place in positions if tokens[place].word == last)
 
 
-def rows_of(layer: AttentionLayer, rows: Sequence[int]) -> AttentionLayer:
-    """Return the layer with these queries only, in this order: a lazy one then computes no other weights."""
-    rows = list(rows)
-
-    def taken(tensor: torch.Tensor | None) -> torch.Tensor | None:
-        return tensor if tensor is None or tensor.shape[1] == 1 else tensor[:, rows]
-
-    if isinstance(layer, LazyLayer):
-        mask = layer.mask
-        if layer.causal:
-            mask = torch.arange(layer.shape[2]) <= torch.tensor(rows)[:, None]
-            mask = mask[None].to(layer.query.device)
-        else:
-            mask = taken(mask)
-        return replace(layer, query=layer.query[:, rows], causal=False, mask=mask, bias=taken(layer.bias))
-    if isinstance(layer, DenseLayer):
-        return replace(layer, dense=layer.dense[:, rows], mask=taken(layer.mask))
-    raise TypeError(f"rows of a {type(layer).__name__}")
-
-
 def span_masses(
     layer: AttentionLayer,
     sources: Sequence[Sequence[int]],
@@ -86,7 +64,7 @@ def span_masses(
     the sources are computed.
     """
     rows = sorted({query for source in sources for query in source})
-    weights = rows_of(layer, rows).weights().cpu().numpy()
+    weights = layer.weights(rows=rows).cpu().numpy()
     by_source = np.zeros((len(sources), len(rows)), dtype=np.float32)
     for index, source in enumerate(sources):
         by_source[index, np.searchsorted(rows, list(source))] = 1 / len(source)
