@@ -11,7 +11,7 @@ from model.architectures import SmallDecoder, SmallDecoderConfig, Transformer, T
 from model.errors import HeadscopeError
 from model.evaluation.bleu import corpus_bleu, moses_tokens
 from model.evaluation.command import add_arguments, run
-from model.evaluation.heads import induction_score, pattern_scores, previous_token_score
+from model.evaluation.heads import pattern_scores
 from model.evaluation.language import language_figures, running_text, token_stream
 from model.evaluation.translation import translations
 from model.training.subwords import learn_subwords
@@ -121,18 +121,6 @@ def test_the_command_measures_a_folder(tmp_path, capsys):
         run(parser.parse_args(wrong))
 
 
-def test_scores_of_made_heads():
-    period, size = 3, 6
-    weights = np.zeros((3, size, size), dtype=np.float32)
-    for query in range(size):
-        weights[0, query, max(0, query - 1)] = 1  # the token before
-        weights[1, query, query - period + 1 if query >= period else 0] = 1  # what came next last time
-        weights[2, query, : query + 1] = 1 / (query + 1)
-    uniform = np.mean([1 / (query + 1) for query in range(1, size)])
-    assert previous_token_score(weights).tolist() == pytest.approx([1, 1 / 5, uniform])
-    assert induction_score(weights, period).tolist() == pytest.approx([0, 1, np.mean([1 / 4, 1 / 5, 1 / 6])])
-
-
 def test_scores_of_a_model_that_attends_alike():
     model = uniform_decoder(30)
     with torch.no_grad():
@@ -141,7 +129,7 @@ def test_scores_of_a_model_that_attends_alike():
     assert scores.induction.shape == scores.previous_token.shape == (1, 2)
     assert scores.induction[0, 0] == pytest.approx(np.mean([1 / (query + 1) for query in range(4, 8)]))
     assert scores.previous_token[0, 1] == pytest.approx(np.mean([1 / (query + 1) for query in range(1, 8)]))
-    with pytest.raises(HeadscopeError, match="half"):
+    with pytest.raises(HeadscopeError, match="at most 128 for 2 repeats"):
         pattern_scores(wrap(model), period=200)
 
 
