@@ -62,7 +62,7 @@ $(SETUP_STAMP): requirements.txt | $(PY)
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
-$(TEST_STAMP): requirements-test.txt $(SETUP_STAMP)
+$(TEST_STAMP): requirements-test.txt requirements-ray.txt $(SETUP_STAMP)
 	@echo "Installing requirements-test.txt"
 	@$(PIP_INSTALL) -r requirements-test.txt
 	@touch $@

@@ -36,7 +36,7 @@ class PartialScores:
     """
 
     def __init__(self, result: Path, fingerprint: str, *, restart: bool = False):
-        self.path = result.with_name(f"{result.name}.{fingerprint[:12]}.partial")
+        self.path = partial_path(result, fingerprint)
         self._head = {"format": _FORMAT, "fingerprint": fingerprint}
         self.kept: dict[int, KeptScores] = {} if restart else self._read()
         self._file: BufferedWriter | None = None
@@ -76,6 +76,11 @@ class PartialScores:
         except (ValueError, KeyError, TypeError, OSError):
             # A file that something else has written to holds nothing that is worth an error.
             return {}
+
+
+def partial_path(result: Path, fingerprint: str) -> Path:
+    """Return where a run that ends in the file `result` keeps what it has so far."""
+    return result.with_name(f"{result.name}.{fingerprint[:12]}.partial")
 
 
 def run_fingerprint(loaded: LoadedModel, described: Iterable[object]) -> str:

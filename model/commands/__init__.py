@@ -12,6 +12,7 @@ COMMANDS = {
     "coreference": "which heads link a pronoun to its antecedent, on Winogender, WinoBias or GAP",
     "evaluate": "BLEU of a translation model, bits per character or loss by position of a language model, on your files",
     "ship": "averaged weights of a training run as a model to load, with its card",
+    "study": "what every head of a model does over thousands of sentences: positions, tokens, dependency relations",
     "train": "one of our own architectures: a translation model or a small decoder",
 }
 
