@@ -4,8 +4,8 @@ import streamlit as st
 
 from app import explanations, state
 from app.attention_pictures import fitted, has_two_texts
+from app.choices import BLOCKS
 from app.figures.theme import SCALES
-from app.selection import BLOCKS
 from model.analysis.aggregation import COMBINATIONS
 
 

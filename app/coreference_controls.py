@@ -3,8 +3,9 @@
 import streamlit as st
 
 from app import explanations, state
+from app.choices import DIRECTIONS, HEAD_CHOICES, VIEWS
 from app.marked_text import MarkedText, format_groups
-from app.selection import DIRECTIONS, HEAD_CHOICES, NEW_INPUT, VIEWS
+from app.selection import NEW_INPUT
 from model.minimal_pairs import MINIMAL_PAIRS
 
 

@@ -7,12 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, explanations, export, exporting, state
+from app.choices import RANGES
 from app.drawing import show_in_rows
 from app.exporting import Files, picture_makers
 from app.figures.cost_chart import cost_chart
 from app.figures.theme import Theme
 from app.progress import progress_bar
-from app.selection import RANGES
 from model.analysis.cost import CostSizes, machine, measure_costs
 from model.analysis.cost_formulas import (
     LAYERS,

@@ -16,13 +16,18 @@ from app.figures.theme import Theme, theme
 Picture = Callable[[Theme], alt.TopLevelMixin | str]
 
 
-def show(picture: Picture, key: str) -> None:
-    """Draw a picture in the appearance of the page; a document is as wide as its place, a chart as wide as it says."""
+def show(picture: Picture, key: str, on_point: Callable[[], None] | None = None) -> None:
+    """Draw a picture in the appearance of the page; a document is as wide as its place, a chart as wide as it says.
+
+    `on_point` is called when a point of a chart that reports its points is clicked; they are under `key` then.
+    """
     drawn = picture(theme(st.context.theme.type or "light"))
     if isinstance(drawn, str):
         canvas("picture", picture_message(drawn, key, fit=True), key=f"picture_{key}")
-    else:
+    elif on_point is None:
         st.altair_chart(drawn, theme=None, width="content", height="content")
+    else:
+        st.altair_chart(drawn, theme=None, width="content", height="content", key=key, on_select=on_point)
 
 
 def show_in_rows(pictures: Mapping[str, Picture]) -> None:
@@ -39,7 +44,7 @@ def export_pictures(
 
     def files(picture: str, look: Theme) -> Files:
         titled = {**provenance, "picture": {"title": f"{name}: {picture}"}}
-        makers = picture_makers(partial(_svg, pictures[picture], look, titled), titled)
+        makers = picture_makers(partial(svg_of, pictures[picture], look, titled), titled)
         if frames and picture in frames:
             makers["CSV"] = lambda: export.frame_csv(frames[picture], titled)
         return Files(makers, (name, "positions", picture))
@@ -47,6 +52,7 @@ def export_pictures(
     exporting.export_popover({picture: picture[:1].upper() + picture[1:] for picture in pictures}, files)
 
 
-def _svg(picture: Picture, look: Theme, provenance: Mapping) -> str:
+def svg_of(picture: Picture, look: Theme, provenance: Mapping) -> str:
+    """Return a picture as an SVG document with its provenance inside."""
     drawn = picture(look)
     return drawn if isinstance(drawn, str) else export.chart_svg(drawn, export.picture_title(provenance), provenance)

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from app import state
-from app.selection import NEW_INPUT, ORDERS, POSITION_VIEWS
+from app.choices import ORDERS, POSITION_VIEWS
+from app.selection import NEW_INPUT
 
 NAMES = {
     "sinusoids": "Sinusoids",

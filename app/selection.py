@@ -4,28 +4,14 @@ import re
 from dataclasses import dataclass, fields, replace
 from urllib.parse import quote
 
-from app.figures.theme import SCALES
-from model.analysis.aggregation import COMBINATIONS
-from model.catalog import BUNDLED, DEFAULT_MODEL, TRANSLATORS
+from app.choices import CHOICES, NAMED, RANGES
+from model.catalog import BUNDLED, DEFAULT_MODEL
 
 DEFAULT_ENGLISH = "Two young girls are playing with a dog in the snow."
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 # Characters of a text as they stand in an address; servers refuse addresses of more than 64 kB in all.
 LONGEST_URL_TEXT = 12_000
-# "spread" divides a model that is larger than one device over several, the CPU and disk.
-DEVICES = ("auto", "cuda", "mps", "cpu", "spread")
-METHODS = ("greedy", "sampled", "beam")
-BLOCKS = ("all", "A to A", "A to B", "B to A", "B to B")
-MOST_NEW_TOKENS = 64
-STACKS = ("", "encoder", "decoder", "cross")
-# Which heads the arcs show; "held out" is the head that does best on other sentences than the one shown.
-HEAD_CHOICES = ("held out", "best here", "one head", "mean of best")
-DIRECTIONS = ("from mention", "to mention")
-VIEWS = ("one sentence", "real sets")
-SEARCHES = ("greedy", "beam")
-TRANSLATOR_CHOICES = (*TRANSLATORS.values(), "side by side")
-POSITION_VIEWS = ("sinusoids", "this model", "word order", "first layer", "length")
-ORDERS = ("shuffled", "reversed", "no positions")
+LONGEST_NAME = 200
 _WORDS = re.compile(r"(\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,19})?", re.ASCII)
 
 
@@ -36,6 +22,9 @@ class Selection:
     `token` is "", "q3" (a query) or "k5" (a key), counted in tokens. `mention` and `candidates` count words, "10" or "1,5-6";
     "" lets the page propose them, as does the `answer` -1. `other` is the second sentence of a minimal pair. `english` is
     what is translated, `written` how many German tokens are shown (0: all), `translation_head` -1 the mean of its layer.
+    `score`, `score_across`, `score_up` and `colour` name scores of heads ("role": what the heads do); `edits` are
+    interventions as text, "L3H1:off"; `effect_texts` and `references` have a text a line;
+    `other_layer`, `other_head` and `other_model` are what something is compared with.
     """
 
     model: str = DEFAULT_MODEL
@@ -89,49 +78,31 @@ class Selection:
     cost_length: int = 256
     cost_width: int = 256
     cost_kernel: int = 3
+    heads_view: str = "roles"
+    measured_on: str = "study"
+    heads_shown: str = "scatter"
+    score: str = "first token"
+    score_across: str = "first token"
+    score_up: str = "positional"
+    colour: str = "role"
+    groups: int = 7
+    map_colour: str = "group"
+    edits: str = ""
+    edit: str = "switched off"
+    effect_texts: str = ""
+    references: str = ""
+    measure: str = ""
+    compare: str = "heads"
+    compare_view: str = "maps"
+    other_layer: int = 4
+    other_head: int = 3
+    other_model: str = "small-decoder"
 
 
 # What a new text takes back: the words of the old one that were chosen.
 UNREAD = {"mention": "", "candidates": "", "answer": -1}
 # What a new input takes back: where the old one was cut, and what was selected in it.
 NEW_INPUT = {"cut": False, "token": "", "step": 1, **UNREAD}
-_CHOICES = {
-    "block": BLOCKS,
-    "method": METHODS,
-    "stack": STACKS,
-    "combination": COMBINATIONS,
-    "scale": SCALES,
-    "device": DEVICES,
-    "dtype": ("auto", "float32", "bfloat16", "float16"),
-    "choice": HEAD_CHOICES,
-    "direction": DIRECTIONS,
-    "view": VIEWS,
-    "search": SEARCHES,
-    "translator": TRANSLATOR_CHOICES,
-    "position_view": POSITION_VIEWS,
-    "order": ORDERS,
-    "shown": STACKS[1:],
-}
-RANGES = {
-    "layer": (0, 10_000),
-    "head": (0, 10_000),
-    "threshold": (0.0, 1.0),
-    "new_tokens": (0, MOST_NEW_TOKENS),
-    "seed": (0, 10**9),
-    "step": (1, MOST_NEW_TOKENS),
-    "answer": (-1, 19),
-    "best": (1, 50),
-    "beams": (2, 10),
-    "written": (0, MOST_NEW_TOKENS),
-    "offset": (0, 60),
-    "frequency": (0, 31),
-    "order_seed": (0, 999),
-    "cost_length": (2, 1024),
-    "cost_width": (1, 1024),
-    "cost_kernel": (2, 15),
-    "translation_layer": (0, 10_000),
-    "translation_head": (-1, 10_000),
-}
 _DEFAULT = Selection()
 
 
@@ -157,7 +128,7 @@ def write_selection(selection: Selection) -> dict[str, str]:
     if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
         # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
         selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False, **UNREAD)
-    for name in ("target", "second", "other", "english"):
+    for name in ("target", "second", "other", "english", "edits", "effect_texts", "references"):
         if len(quote(getattr(selection, name), errors="replace")) > LONGEST_URL_TEXT:
             selection = replace(selection, **{name: getattr(_DEFAULT, name)})
     default = _default_for(selection.text)
@@ -182,11 +153,13 @@ def _parse(name: str, text: str):
             raise ValueError(name)
         return text == "1"
     value = type(default)(text)
-    if name in _CHOICES and value not in _CHOICES[name]:
+    if name in CHOICES and value not in CHOICES[name]:
         raise ValueError(name)
     if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]:
         raise ValueError(name)
     if name in ("mention", "candidates") and not _WORDS.fullmatch(value):
+        raise ValueError(name)
+    if name in NAMED and len(value) > LONGEST_NAME:
         raise ValueError(name)
     if name == "token" and not re.fullmatch(r"([qk]\d{1,6})?", value, re.ASCII):
         raise ValueError(name)

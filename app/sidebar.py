@@ -6,8 +6,8 @@ import sys
 import streamlit as st
 
 from app import panels, state
+from app.choices import DEVICES
 from app.progress import progress_bar
-from app.selection import DEVICES
 from model.catalog import BUNDLED, SUGGESTED_HUB_MODELS
 
 SOURCES = {"bundled": "Bundled", "hub": "Hub", "folder": "Folder", "file": "File"}

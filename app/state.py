@@ -11,7 +11,7 @@ from app.selection import Selection, read_selection, source_of, write_selection
 from app.talks import Talk
 from model.catalog import DEFAULT_MODEL
 
-TYPED = ("text", "second", "target", "revision", "other", "english")
+TYPED = ("text", "second", "target", "revision", "other", "english", "edits", "effect_texts", "references")
 
 
 def selection() -> Selection:
@@ -64,6 +64,18 @@ def bound_words(name: str, current: list[str]) -> dict:
     def commit() -> None:
         groups = sorted(st.session_state[key], key=lambda group: int(group.split("-")[0]))
         change(**{name: ",".join(groups), "answer": -1})
+
+    return {"key": key, "on_change": commit}
+
+
+def bound_head(current: tuple[int, int], layer: str = "layer", head: str = "head") -> dict:
+    """Return the key and callback of a choice of (layer, head), which are two fields of the selection."""
+    key = f"widget_{layer}_{head}"
+    st.session_state[key] = current
+
+    def commit() -> None:
+        if st.session_state[key] is not None:
+            change(**dict(zip((layer, head), st.session_state[key], strict=True)))
 
     return {"key": key, "on_change": commit}
 
@@ -122,6 +134,27 @@ def on_pick(key: str, handle: Callable) -> Callable[[], None]:
             handle(value)
 
     return picked
+
+
+def on_point(key: str, handle: Callable[[str], None]) -> Callable[[], None]:
+    """Return the callback of a chart whose points are heads: it hands over the name of the one that was clicked."""
+
+    def picked() -> None:
+        points = st.session_state[key]["selection"].get("head") or []
+        if points:
+            handle(str(points[0]["name"]))
+
+    return picked
+
+
+def opened(kind: str):
+    """Return the file of a kind that this session has opened, None where there is none."""
+    return st.session_state.get(f"opened_{kind}")
+
+
+def keep_opened(kind: str, content) -> None:
+    """Keep what a file holds for this session alone."""
+    st.session_state[f"opened_{kind}"] = content
 
 
 def talk() -> Talk:

@@ -3,9 +3,10 @@
 import streamlit as st
 
 from app import explanations, state
+from app.choices import METHODS, MOST_NEW_TOKENS
 from app.examples import EXAMPLES
 from app.figures.token_strip import token_strip
-from app.selection import METHODS, MOST_NEW_TOKENS, NEW_INPUT
+from app.selection import NEW_INPUT
 
 
 def text_box():

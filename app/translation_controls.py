@@ -7,8 +7,8 @@ from itertools import groupby
 import streamlit as st
 
 from app import explanations, state
+from app.choices import SEARCHES, TRANSLATOR_CHOICES
 from app.examples import ENGLISH
-from app.selection import SEARCHES, TRANSLATOR_CHOICES
 from app.translation_pictures import Translation
 from model.trace import Trace
 

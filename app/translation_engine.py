@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import cache, engine
-from app.selection import MOST_NEW_TOKENS, Selection
+from app.choices import MOST_NEW_TOKENS
+from app.selection import Selection
 from app.translation_pictures import Translation
 from model.beams import BeamSearch, beam_search
 from model.catalog import TRANSLATORS

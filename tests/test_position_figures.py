@@ -13,7 +13,7 @@ from app.figures.position_curves import distance_curves
 from app.figures.position_rotation import position_rotation
 from app.figures.svg import NAMESPACE
 from app.figures.term_chart import term_chart
-from app.figures.theme import hexadecimal, theme
+from app.figures.theme import theme
 from app.figures.wavelengths import wavelength_chart
 
 HOSTILE = "</title><script>alert(1)</script> & \x00 \u202e"
@@ -38,11 +38,14 @@ def test_a_matrix_has_every_value_under_its_own_row_and_column():
         (0, 2, 0.25),
         (1, 0, None),
     ]
+    assert [row["told"] for row in rows[:4]] == ["−1", "0.5", "0.25", "none"]
+    marks = elements(chart_svg(spec, "A", {}), "path")
+    fills = [mark.get("fill") for mark in marks if mark.get("aria-roledescription") == "rect mark"]
+    assert fills[0] == "rgb({}, {}, {})".format(*theme("light").diverging[0])
+    assert fills[3] == theme("light").masked
     spec = spec.to_dict()
-    scale = spec["encoding"]["color"]["condition"]["scale"]
+    scale = spec["encoding"]["color"]["scale"]
     assert [scale["domain"][place] for place in (0, 8, 16)] == [-1, 0, 1]
-    assert scale["range"][0] == hexadecimal(theme("light").diverging[0])
-    assert spec["encoding"]["color"]["value"] == theme("light").masked
     assert "2 rows (position) by 3 columns (dimension)" in spec["description"]
 
 

@@ -55,7 +55,17 @@ def test_the_limit_is_the_largest_value_or_the_one_given():
     assert cells(drawn([[0.0]]))["L0 H0"][0] == hexadecimal(LIGHT.diverging[128])
 
 
-def test_the_sequential_scale_is_pinned_from_zero_to_one():
+def test_the_sequential_scale_runs_from_zero_to_the_limit():
+    found = cells(drawn([[0.0, 0.8, 4.0, 5.0]], diverging=False, limit=4.0))
+    expected = [hexadecimal(LIGHT.sequential[level]) for level in (0, 51, 255, 255)]
+    assert [found[f"L0 H{head}"][0] for head in range(4)] == expected
+    assert found["L0 H3"][1] == "5.000"
+    named = texts(drawn([[2.0, np.nan]], diverging=False, limit=4.0))
+    assert {"0", "4.000"} <= set(named)
+    assert "1" not in named
+
+
+def test_the_sequential_scale_is_pinned_from_zero_to_one_where_no_limit_is_given():
     found = cells(drawn([[0.0, 0.2, 1.0, 1.5]], diverging=False))
     expected = [hexadecimal(LIGHT.sequential[level]) for level in (0, 51, 255, 255)]
     assert [found[f"L0 H{head}"][0] for head in range(4)] == expected

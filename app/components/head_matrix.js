@@ -1,9 +1,11 @@
 // The heatmap of one head: rows are queries, columns are keys, NaN is masked. Drag to zoom, double-click to see all;
-// with the keyboard, up and down select a row, plus and minus zoom, 0 or Escape shows all.
+// with the keyboard, up and down select a row, plus and minus zoom, 0 or Escape shows all. A message that is diverging has
+// values of both signs, from -maximum over 0 to maximum.
 
 class HeadMatrix {
-  constructor(root, canvas, tooltip, { onSelect, onHover, onStep }) {
-    Object.assign(this, { root, canvas, tooltip, onSelect, onHover, onStep });
+  /** `tell` gives the lines of the tooltip of a cell; several beside each other may share row labels and legend. */
+  constructor(root, canvas, tooltip, { onSelect, onHover, onStep, onZoom = () => {}, tell = null, rowLabels = true, legend = true }) {
+    Object.assign(this, { root, canvas, tooltip, onSelect, onHover, onStep, onZoom, tell, rowLabels, legend });
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.end(event));
@@ -31,18 +33,23 @@ class HeadMatrix {
     const type = typeScale(this.root);
     context.font = fontOf(this.root, 16 * type);
     const widest = (tokens, from, count) => Math.max(...tokens.slice(from, from + count).map((token) => context.measureText(clipped(token, 12)).width));
-    const rowLabels = Math.min(140 * type, widest(query_tokens, top, rows) + 12);
-    const cell = Math.min((width - rowLabels - 4) / columns, (height - 60 * type) / rows);
-    const columnText = widest(key_tokens, left, columns);
+    const rowText = widest(query_tokens, top, rows), columnText = widest(key_tokens, left, columns);
+    const rowRoom = (text) => (this.rowLabels ? Math.min(140 * type, text + 12) : 2);
+    const cell = Math.min((width - rowRoom(rowText) - 4) / columns, (height - 60 * type) / rows);
     const upright = columnText + 6 <= cell;
-    const columnLabels = upright ? 24 * type : Math.min(96 * type, columnText * 0.82 + 16);
-    // The last label leans out over the right edge.
-    const last = context.measureText(clipped(key_tokens[left + columns - 1], 12)).width;
-    const right = upright ? 4 : Math.min(80 * type, 0.48 * last + 6);
-    const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - 34 * type) / rows);
+    // Small cells have small labels, which need less room than they were measured to.
+    const size = Math.min(16 * type, Math.max(10, cell * 0.7)), shrunk = size / (16 * type);
+    const rowLabels = rowRoom(rowText * shrunk);
+    const columnLabels = upright ? 24 * type : Math.min(112 * type, columnText * shrunk * 0.82 + 16);
+    // The last labels lean out over the right edge.
+    const after = Math.min(columns, Math.ceil((80 * type) / cell));
+    const lean = (back) => 0.56 * shrunk * context.measureText(clipped(key_tokens[left + columns - 1 - back], 12)).width - back * cell;
+    const right = upright ? 4 : Math.min(80 * type, Math.max(...Array.from({ length: after }, (_, back) => lean(back))) + 6);
+    const bottom = this.legend ? 34 * type : 4;
+    const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - bottom) / rows);
     return {
-      width, height, upright, left: rowLabels, top: columnLabels, across: square * columns, down: square * rows,
-      cell: square, type, size: Math.min(16 * type, Math.max(10, square * 0.7)),
+      width, height, upright, left: rowLabels, top: columnLabels, right, bottom, across: square * columns, down: square * rows,
+      cell: square, type, size: Math.min(size, Math.max(10, square * 0.7)),
     };
   }
 
@@ -54,7 +61,7 @@ class HeadMatrix {
     if (place.cell > 9) this.drawGaps(context, palette, place, this.shown.rows, this.shown.columns);
     this.drawLabels(context, palette, place, focus);
     this.drawFocus(context, palette, place, focus);
-    this.drawScale(context, palette, place);
+    if (this.legend) this.drawScale(context, palette, place);
     if (this.drag) {
       const [x0, y0, x1, y1] = this.drag;
       context.strokeStyle = palette.accent;
@@ -73,35 +80,49 @@ class HeadMatrix {
     return this.image;
   }
 
-  /** Each pixel shows the largest weight among the cells that it covers; masked only where all of them are. */
+  /** Each pixel shows the strongest value among the cells that it covers; masked only where all of them are. */
   paintCells(context, ratio, palette, place) {
     const { rows, columns, top, left } = this.shown;
-    const { weights, scale, maximum, key_tokens } = this.message;
+    const { weights, key_tokens } = this.message;
     const across = Math.max(1, Math.round(place.across * ratio)), down = Math.max(1, Math.round(place.down * ratio));
     const image = context.createImageData(across, down);
     const pixels = new Uint32Array(image.data.buffer);
-    const colours = new Uint32Array(257);
-    for (let level = 0; level < 256; level++) {
-      const [red, green, blue] = palette.sequential.slice(3 * level, 3 * level + 3);
-      colours[level] = (255 << 24) | (blue << 16) | (green << 8) | red;
-    }
-    const [red, green, blue] = rgbOf(palette.masked);
-    colours[256] = (255 << 24) | (blue << 16) | (green << 8) | red;
-    const levels = Int16Array.from(weights, (weight) => (Number.isNaN(weight) ? -1 : Math.round(255 * scalePosition(weight, scale, maximum))));
+    const colours = this.colours(palette);
+    const levels = Int16Array.from(weights, (weight) => this.level(weight));
+    const strengths = this.message.diverging ? levels.map((level) => (level < 0 ? -1 : Math.abs(2 * level - 255))) : levels;
     for (let y = 0; y < down; y++) {
       const first = Math.floor((y * rows) / down), last = Math.max(first + 1, Math.floor(((y + 1) * rows) / down));
       for (let x = 0; x < across; x++) {
         const from = Math.floor((x * columns) / across), to = Math.max(from + 1, Math.floor(((x + 1) * columns) / across));
-        let level = -1;
+        let level = -1, strength = -1;
         for (let row = first; row < last; row++) {
           for (let column = from; column < to; column++) {
-            level = Math.max(level, levels[(top + row) * key_tokens.length + left + column]);
+            const cell = (top + row) * key_tokens.length + left + column;
+            if (strengths[cell] > strength) [level, strength] = [levels[cell], strengths[cell]];
           }
         }
         pixels[y * across + x] = colours[level < 0 ? 256 : level];
       }
     }
     return image;
+  }
+
+  /** The level of a value on the colour scale, 0 to 255; -1 where it is masked. */
+  level(value) {
+    const { scale, maximum, diverging } = this.message;
+    if (Number.isNaN(value)) return -1;
+    const share = diverging ? 0.5 + 0.5 * Math.min(1, Math.max(-1, value / maximum)) : scalePosition(value, scale, maximum);
+    return Math.round(255 * share);
+  }
+
+  /** The colours of all levels as pixels, and the masked grey at the end. */
+  colours(palette) {
+    const scale = this.message.diverging ? palette.diverging : palette.sequential;
+    const all = [...scale, ...rgbOf(palette.masked)];
+    return Uint32Array.from({ length: 257 }, (_, level) => {
+      const [red, green, blue] = all.slice(3 * level, 3 * level + 3);
+      return (255 << 24) | (blue << 16) | (green << 8) | red;
+    });
   }
 
   drawGaps(context, palette, place, rows, columns) {
@@ -212,7 +233,8 @@ class HeadMatrix {
   describe(event, { query, key }) {
     const { query_tokens, key_tokens, weights } = this.message;
     const lines = [];
-    if (query >= 0 && key >= 0) {
+    if (query >= 0 && key >= 0 && this.tell) lines.push(...this.tell(query, key));
+    else if (query >= 0 && key >= 0) {
       const weight = weights[query * key_tokens.length + key];
       lines.push(`${query_tokens[query]} → ${key_tokens[key]}`);
       lines.push(Number.isNaN(weight) ? "masked: may not be attended to" : weight.toFixed(this.message.decimals));
@@ -272,6 +294,7 @@ class HeadMatrix {
   zoom(window) {
     this.window = window;
     this.root.dataset.zoom = window ? `${window.rows} x ${window.columns}` : "all";
+    this.onZoom(window);
     this.onHover(null);
   }
 

@@ -7,7 +7,7 @@ class HeadView {
   constructor(root) {
     this.root = root;
     this.tooltip = tooltipIn(root);
-    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found), onStep: (by) => this.step(by) };
+    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found), onStep: (by) => this.step(by), onZoom: () => this.draw() };
     this.matrix = new HeadMatrix(root, root.querySelector(".matrix canvas"), this.tooltip, told);
     this.links = new TokenLinks(root, root.querySelector(".links canvas"), this.tooltip, told);
     this.stop = followPage(root, () => this.draw());

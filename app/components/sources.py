@@ -18,6 +18,9 @@ class Component:
 
 COMPONENTS = {
     "head_grid": Component(("head_grid.js",), "mountHeadGrid"),
+    "head_comparison": Component(
+        ("head_matrix.js", "head_comparison.js"), "mountHeadComparison", ("head_comparison.css",)
+    ),
     "head_view": Component(("head_matrix.js", "token_links.js", "head_view.js"), "mountHeadView", ("head_view.css",)),
     "picture": Component(("picture.js",), "mountPicture", ("picture.css",)),
     "score_grid": Component(("score_grid.js",), "mountScoreGrid"),

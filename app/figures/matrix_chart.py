@@ -1,4 +1,4 @@
-"""A matrix of signed numbers as a chart: encodings, similarities of positions, the parts of a score."""
+"""A matrix of numbers as a chart: encodings, similarities of positions or layers, the parts of a score."""
 
 import json
 from collections.abc import Sequence
@@ -7,55 +7,81 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from app.figures.chart_theme import dressed
-from app.figures.svg import clean, clipped
-from app.figures.theme import LEVELS, TOKEN_FONT, Theme, hexadecimal
+from app.figures.chart_theme import NUMBER_SIZE, dressed
+from app.figures.svg import clean, clipped, columns
+from app.figures.theme import LEVELS, TOKEN_FONT, Theme, hexadecimal, ink, scale_position
 
 MOST_CELLS = 64 * 64  # of more, Altair refuses to make a chart
+MOST_WRITTEN = 13
 _WIDEST, _TALLEST = 310.0, 310.0
 _TICKS, _LONGEST_LABEL = 8, 14
 _STOPS = 16
+_NUMBER, _LINE, _GAP, _WIDTH_OF_TYPE = 14, 26.0, 8.0, 0.61
 
 
 def matrix_chart(
     values: np.ndarray, *, theme: Theme, title: str, rows: str, across: str, label: str, limit: float = 1.0,
-    tokens: tuple[Sequence[str], Sequence[str]] | None = None, square: bool = False,
-) -> alt.Chart:  # fmt: skip
-    """Return the chart of values [row, column] on the diverging scale from -limit over 0 to +limit; NaN is the masked grey.
+    tokens: tuple[Sequence[str], Sequence[str]] | None = None, square: bool = False, diverging: bool = True,
+) -> alt.Chart | alt.LayerChart:  # fmt: skip
+    """Return the chart of values [row, column]; NaN is the masked grey.
 
-    `rows` and `across` name the axes ("position", "dimension"), counted from 0, or with the texts of `tokens` (rows, columns);
-    `label` says what the values are. A `square` picture has cells as high as they are wide. Raises ValueError for more than
-    MOST_CELLS cells.
+    Diverging: from -limit over 0 to +limit. Otherwise the sequential scale from 0 to `limit`, and a matrix of at most 13 by 13
+    has its numbers in the cells. `rows` and `across` name the axes ("position", "dimension"), counted from 0, or with the
+    texts of `tokens` (rows, columns); `label` says what the values are. A `square` picture has cells as high as they are wide.
+    Raises ValueError for more than MOST_CELLS cells.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size > MOST_CELLS:
         raise ValueError(f"{values.size} cells are more than {MOST_CELLS}.")
     texts = tokens or tuple([str(place) for place in range(count)] for count in values.shape)
     frame = _frame(values, texts)
-    ramp = [hexadecimal(theme.diverging[round(stop * (LEVELS - 1) / _STOPS)]) for stop in range(_STOPS + 1)]
-    marks = [-limit + 2 * limit * stop / _STOPS for stop in range(_STOPS + 1)]
-    colour = alt.Color(
-        "value:Q", scale=alt.Scale(domain=marks, range=ramp, clamp=True),
-        legend=alt.Legend(title=label, values=[-limit, 0, limit], gradientLength=160, gradientThickness=12, format=".3~g"),
-    )  # fmt: skip
-    chart = (
-        alt.Chart(frame)
-        .mark_rect(invalid=None)
-        .encode(
-            x=alt.X("column:O", title=across, axis=_axis(texts[1], tokens is not None, -52)),
-            y=alt.Y("row:O", title=rows, axis=_axis(texts[0], tokens is not None, 0)),
-            color=alt.condition("isValid(datum.value) && isFinite(datum.value)", colour, alt.value(theme.masked)),
-            tooltip=[
-                alt.Tooltip("row_text:N", title=rows),
-                alt.Tooltip("column_text:N", title=across),
-                alt.Tooltip("value:Q", title=label, format=".5~f"),
-            ],
-        )
-        .properties(title=title)
+    low, colours = (-limit, theme.diverging) if diverging else (0.0, theme.sequential)
+    least = 0.0
+    if not diverging and max(values.shape) <= MOST_WRITTEN:
+        frame = frame.assign(**_numbers(frame["value"], limit, colours))
+        least = _GAP + _NUMBER * _WIDTH_OF_TYPE * frame["number"].str.len().max()
+    width, height = _sides(*values.shape, square, least)
+    chart = alt.Chart(frame).encode(
+        x=alt.X("column:O", title=across, axis=_axis(texts[1], tokens is not None, width)),
+        y=alt.Y("row:O", title=rows, axis=_axis(texts[0], tokens is not None)),
+        tooltip=[
+            alt.Tooltip("row_text:N", title=rows),
+            alt.Tooltip("column_text:N", title=across),
+            alt.Tooltip("told:N", title=label),
+        ],
     )
-    width, height = _sides(*values.shape, square)
+    cells = chart.mark_rect(invalid=None).encode(color=_colour(label, low, limit, colours, theme))
+    if least:
+        numbers = chart.mark_text(font=TOKEN_FONT, fontSize=_NUMBER, color=alt.expr("datum.ink"))
+        cells = alt.layer(cells, numbers.encode(text="number:N"))
     described = f"{title}. {label}: {values.shape[0]} rows ({rows}) by {values.shape[1]} columns ({across})."
-    return dressed(chart, theme, described, width=width, height=height)
+    return dressed(cells.properties(title=title), theme, described, width=width, height=height)
+
+
+def ramp(low: float, high: float, colours: np.ndarray) -> alt.Scale:
+    """Return the colour scale from `low` to `high` of uint8 [level, rgb]."""
+    steps = [stop / _STOPS for stop in range(_STOPS + 1)]
+    shown = [hexadecimal(colours[round(step * (LEVELS - 1))]) for step in steps]
+    return alt.Scale(domain=[low + (high - low) * step for step in steps], range=shown, clamp=True)
+
+
+def _colour(label: str, low: float, limit: float, colours: np.ndarray, theme: Theme):
+    legend = alt.Legend(
+        title=label, values=[low, (low + limit) / 2, limit], gradientLength=160, gradientThickness=12, format=".3~g"
+    )
+    colour = alt.Color("value:Q", scale=ramp(low, limit, colours), legend=legend)
+    # In this order: where the scale is the condition, a missing value is drawn as 0.
+    return alt.condition("!isValid(datum.value)", alt.value(theme.masked), colour)
+
+
+def _numbers(values: pd.Series, limit: float, colours: np.ndarray) -> dict[str, list[str]]:
+    """Return what is written in each cell of the sequential scale, "" where there is no value, and in which colour."""
+    known = np.isfinite(values)
+    levels = np.rint((LEVELS - 1) * scale_position(values.to_numpy(), "linear", limit)).astype(int)
+    return {
+        "number": [f"{value:.2f}" if own else "" for value, own in zip(values, known, strict=True)],
+        "ink": [ink(colours[level]) for level in levels],
+    }
 
 
 def _frame(values: np.ndarray, texts: Sequence[Sequence[str]]) -> pd.DataFrame:
@@ -65,33 +91,42 @@ def _frame(values: np.ndarray, texts: Sequence[Sequence[str]]) -> pd.DataFrame:
         [clean(f"{text} ({place})") if text != str(place) else text for place, text in enumerate(side)]
         for side in texts
     ]
+    told = [_exact(value) for value in values.ravel()]
     return pd.DataFrame(
         {
-            "row": row, "column": column, "value": values.ravel(), "row_text": np.array(named[0], dtype=object)[row],
-            "column_text": np.array(named[1], dtype=object)[column],
+            "row": row, "column": column, "value": values.ravel(), "told": told,
+            "row_text": np.array(named[0], dtype=object)[row], "column_text": np.array(named[1], dtype=object)[column],
         }
     )  # fmt: skip
 
 
-def _sides(down: int, wide: int, square: bool) -> tuple[float, float]:
+def _exact(value: float) -> str:
+    if not np.isfinite(value):
+        return "none"
+    return f"{round(value, 5) + 0.0:.5f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
+def _sides(down: int, wide: int, square: bool, least: float) -> tuple[float, float]:
+    """Return width and height; `least` is the width of the widest number that is written in a cell."""
     if not square:
-        return _WIDEST, _TALLEST
-    cell = min(_WIDEST / wide, _TALLEST / down)
+        return max(_WIDEST, least * wide), max(_TALLEST, _LINE * down if least else 0.0)
+    cell = max(min(_WIDEST / wide, _TALLEST / down), least)
     return cell * wide, cell * down
 
 
-def _axis(texts: Sequence[str], tokens: bool, angle: int) -> alt.Axis:
-    """Return an axis that writes every token, or every so many-th number."""
+def _axis(texts: Sequence[str], tokens: bool, width: float = 0.0) -> alt.Axis:
+    """Return an axis that writes every token, aslant where the `width` is too small, or every so many-th number."""
     options = dict(ticks=False, domain=False, labelPadding=6, labelOverlap=False, labelFont=TOKEN_FONT)
     if not tokens:
-        step = _tick_step(len(texts))
-        return alt.Axis(values=list(range(0, len(texts), step)), labelAngle=0, **options)
+        return alt.Axis(values=list(range(0, len(texts), tick_step(len(texts)))), labelAngle=0, **options)
     # A token stands twice in a text, so the axis goes by place and only writes the token.
-    shown = json.dumps([clipped(clean(text), _LONGEST_LABEL) for text in texts])
-    return alt.Axis(labelExpr=f"{shown}[datum.value]", labelAngle=angle, labelLimit=0, **options)
+    shown = [clipped(clean(text), _LONGEST_LABEL) for text in texts]
+    room = _GAP + NUMBER_SIZE * _WIDTH_OF_TYPE * max(map(columns, shown), default=0)
+    angle = -52 if width and room * len(shown) > width else 0
+    return alt.Axis(labelExpr=f"{json.dumps(shown)}[datum.value]", labelAngle=angle, labelLimit=0, **options)
 
 
-def _tick_step(count: int) -> int:
+def tick_step(count: int) -> int:
     """Return the smallest of the steps 1, 2, 5, 10, 20, 50, ... that leaves at most eight marks."""
     steps = (base * 10**power for power in range(9) for base in (1, 2, 5))
     return next(step for step in steps if count / step <= _TICKS)

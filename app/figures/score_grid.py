@@ -21,8 +21,9 @@ def score_grid(
 ) -> str:  # fmt: skip
     """Return the SVG of values [layer, head], layers from top to bottom; NaN, where a layer has no such head, stays empty.
 
-    Diverging: from -m over 0 to +m, m being `limit` or the largest |value|. Otherwise from 0 to 1. `label` says what the
-    values are, `selected` (layer, head) is framed. `numbers` "auto" writes each value in its cell where it fits, "none" never.
+    Diverging: from -m over 0 to +m, m being `limit` or the largest |value|. Otherwise from 0 to `limit`, 1 where none is
+    given. `label` says what the values are, `selected` (layer, head) is framed. `numbers` "auto" writes each value in its cell
+    where it fits, "none" never.
     """
     values = np.asarray(values, dtype=np.float64)
     rows, heads = values.shape
@@ -30,7 +31,7 @@ def score_grid(
         float(np.clip(1100 / max(heads, 1), _NARROWEST, _WIDEST)),
         float(np.clip(720 / max(rows, 1), _LOWEST, _TALLEST)),
     )
-    top_value = _limit(values, limit) if diverging else 1.0
+    top_value = _limit(values, limit) if diverging else 1.0 if limit is None else float(limit)
     bottom = TOP + rows * down + 22
     legend = LEFT + _LEGEND_WIDTH + 10.5 * columns(label)
     width = max(LEFT + heads * across + 24, legend, title_width(title))
@@ -47,7 +48,8 @@ def score_grid(
             _cell(root, values[row, head], colours[row, head], name, (row, head), (across, down), size, theme)
     if selected is not None and selected[0] in layers and selected[1] < heads:
         _frame(root, list(layers).index(selected[0]), selected[1], across, down, theme)
-    marks = (written(-top_value), "0", written(top_value)) if diverging else ("0", "1")
+    top = "1" if top_value == 1 and not diverging else written(top_value)
+    marks = (written(-top_value), "0", top) if diverging else ("0", top)
     score_legend(root, LEFT, bottom, theme.diverging if diverging else theme.sequential, marks, label, theme)
     return serialize(root)
 
@@ -65,8 +67,11 @@ def _limit(values: np.ndarray, limit: float | None) -> float:
 
 
 def _colours(values: np.ndarray, limit: float, diverging: bool, theme: Theme) -> np.ndarray:
-    position = diverging_position(np.nan_to_num(values), limit) if diverging else scale_position(values, "linear")
-    return (theme.diverging if diverging else theme.sequential)[np.rint((LEVELS - 1) * position).astype(int)]
+    if diverging:
+        colours, position = theme.diverging, diverging_position(np.nan_to_num(values), limit)
+    else:
+        colours, position = theme.sequential, scale_position(values, "linear", limit)
+    return colours[np.rint((LEVELS - 1) * position).astype(int)]
 
 
 def _number_size(values: np.ndarray, across: float, down: float) -> float:

@@ -125,10 +125,10 @@ def scale_top(weights: np.ndarray, mask: np.ndarray, common: bool) -> float:
     return 1.0 if common else float(shown.max(initial=0)) or 1.0
 
 
-def level_colours(levels: np.ndarray, theme: Theme) -> np.ndarray:
-    """Return uint8 pixels [row, column, rgb] of levels; -1 is the masked grey."""
+def level_colours(levels: np.ndarray, theme: Theme, scale: str = "sequential") -> np.ndarray:
+    """Return uint8 pixels [row, column, rgb] of levels on one of the theme's scales; -1 is the masked grey."""
     masked = np.array([int(theme.masked[start : start + 2], 16) for start in (1, 3, 5)], dtype=np.uint8)
-    return np.concatenate([theme.sequential, masked[None]])[levels]
+    return np.concatenate([getattr(theme, scale), masked[None]])[levels]
 
 
 def hexadecimal(rgb: np.ndarray) -> str:

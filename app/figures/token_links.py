@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.figures.svg import add, add_text, add_title, clipped, columns, document, number, serialize, title_width
+from app.figures.svg import add, add_text, add_title, clean, clipped, columns, document, number, serialize, title_width
 from app.figures.theme import Theme, hexadecimal
 from model.analysis.views import AttentionView
 
@@ -43,7 +43,7 @@ def token_links(
                 text_anchor=anchor, font_weight=weight,
             )  # fmt: skip
             if columns(token) > LONGEST_LABEL:
-                add(label, "title").text = token
+                add(label, "title").text = clean(token)
     drawn = f", the strongest {MOST_LINES:,} of {found:,}" if found > MOST_LINES else ""
     add_text(root, 14, height - 14, f"weights of at least {threshold:g}{drawn}", size=12, fill=theme.quiet)
     return serialize(root)
