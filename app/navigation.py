@@ -15,6 +15,8 @@ class Page:
 PAGES = (
     Page(file="attention.py", title="Attention", url_path="attention"),
     Page(file="coreference.py", title="Coreference", url_path="coreference"),
+    Page(file="heads.py", title="Heads", url_path="heads"),
+    Page(file="compare.py", title="Compare", url_path="compare"),
     Page(file="translation.py", title="Translation", url_path="translation"),
     Page(file="position.py", title="Position", url_path="position"),
     Page(file="cost.py", title="Cost", url_path="cost"),

@@ -22,6 +22,20 @@ def coreference(page) -> None:
     settled(page)
 
 
+def heads(page) -> None:
+    """Wait for the scores, the scatter and the pattern of a head with roles."""
+    wait_for_data(page, "score_grid", "selected", "L2 H8")
+    wait_for_data(page, "head_view", "title", "L2 H8")
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 1")
+    settled(page)
+
+
+def compare(page) -> None:
+    """Wait for both maps and their difference."""
+    wait_for_data(page, "head_comparison", "focus", "-1 -1")
+    settled(page)
+
+
 def translation(page) -> None:
     """Wait for the alignment of the first example."""
     wait_for_data(page, "head_view", "title", "cross L3 mean")
@@ -52,11 +66,15 @@ def talk(page) -> None:
 PAGES: dict[str, Callable] = {
     "attention": attention,
     "coreference": coreference,
+    "heads": heads,
+    "compare": compare,
     "translation": translation,
     "position": position,
     "cost": cost,
     "talk": talk,
 }
+# What a page shows where that is more than its default.
+SELECTIONS = {"attention": "/", "heads": "/heads?layer=2&head=8", "compare": "/compare?compare=sentences"}
 
 
 def take(folder: Path) -> None:
@@ -68,8 +86,7 @@ def take(folder: Path) -> None:
                 context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
                 for name, wait in PAGES.items():
                     page = context.new_page()
-                    # The first page stands at the address itself.
-                    page.goto(f"{address}/{'' if name == 'attention' else name}")
+                    page.goto(f"{address}{SELECTIONS.get(name, f'/{name}')}")
                     wait(page)
                     page.screenshot(path=folder / f"{name}-{scheme}-{size}.png")
                     page.close()

@@ -1,0 +1,55 @@
+"""What the Heads page exports: the grid of a score, the scatter, and every number of the study."""
+
+from functools import partial
+
+from app import export, exporting, state
+from app.drawing import Picture, svg_of
+from app.exporting import Files, picture_makers
+from app.figures.score_grid import score_grid
+from app.figures.theme import Theme
+from app.head_frames import score_title, scores_frame
+from app.heads_engine import KeptStudy
+from model.analysis.score_catalog import definition_of
+from model.study.records import HeadStudy
+
+PICTURES = {"grid": "Grid", "scatter": "Scatter"}
+
+
+def export_popover(found: KeptStudy, stack: str, scatter: Picture) -> None:
+    """Draw the export of the grid and of the scatter; the CSV holds all scores of the stack."""
+
+    def files(picture: str, look: Theme) -> Files:
+        origin = provenance(found.study, stack, picture)
+        svg = partial(_grid if picture == "grid" else _scatter, found.study, stack, scatter, look, origin)
+        makers = picture_makers(svg, origin) | {
+            "CSV": lambda: export.frame_csv(scores_frame(found.study, stack), origin)
+        }
+        return Files(makers, (found.study.model, "heads", state.selection().score, picture))
+
+    exporting.export_popover(PICTURES, files)
+
+
+def provenance(study: HeadStudy, stack: str, picture: str) -> dict:
+    """Return what a file says of its origin."""
+    score = score_title(state.selection().score)
+    title = f"{study.model} {stack}: {score if picture == 'grid' else 'heads'}"
+    origin = {
+        "model": study.model,
+        "revision": study.revision,
+        "versions": dict(study.run["versions"]),
+        "study": dict(study.run),
+    }
+    return {"made by": "Headscope", **origin, "picture": {"title": title, "kind": picture}}
+
+
+def _grid(study: HeadStudy, stack: str, _scatter: Picture, look: Theme, origin: dict) -> str:
+    selection = state.selection()
+    values, share = study.grid(stack, selection.score), definition_of(selection.score).share
+    return score_grid(
+        values, study.layers(stack), theme=look, title=origin["picture"]["title"], label=score_title(selection.score),
+        limit=1.0 if share else None, diverging=False, selected=(selection.layer, selection.head), provenance=origin,
+    )  # fmt: skip
+
+
+def _scatter(_study: HeadStudy, _stack: str, scatter: Picture, look: Theme, origin: dict) -> str:
+    return svg_of(scatter, look, origin)
