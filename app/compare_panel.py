@@ -4,13 +4,13 @@ import html
 
 import streamlit as st
 
-from app import compare_controls, compare_layers, heads_explanations, state
+from app import compare_controls, compare_layers, exporting, heads_explanations, state
 from app.compared import Compared, compared, runs_of
 from app.comparison_exports import comparison_makers
 from app.components.canvases import canvas
 from app.components.comparison_messages import comparison_message
 from app.export import describe
-from app.exporting import Files, export_popover
+from app.exporting import Files
 from app.figures.difference_tables import cells_table, rows_table
 from app.figures.theme import Theme
 from app.panels import guarded
@@ -60,7 +60,7 @@ def _maps(found: Compared, exports) -> None:
     left.html(rows_table(largest_rows(pair, LISTED)))
     right.html(cells_table(largest_cells(pair, LISTED), found.titles))
     with exports:
-        export_popover({"maps": "Maps"}, lambda _picture, look: _files(found, pair, message, look))
+        exporting.export_popover({"maps": "Maps"}, lambda _picture, look: _files(found, pair, message, look))
 
 
 def _summary(pair: AlignedPair, titles: tuple[str, str]) -> str:

@@ -47,7 +47,7 @@ def export_pictures(
         makers = picture_makers(partial(svg_of, pictures[picture], look, titled), titled)
         if frames and picture in frames:
             makers["CSV"] = lambda: export.frame_csv(frames[picture], titled)
-        return Files(makers, (name, "positions", picture))
+        return Files(makers, (name, picture))
 
     exporting.export_popover({picture: picture[:1].upper() + picture[1:] for picture in pictures}, files)
 

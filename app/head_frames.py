@@ -122,6 +122,11 @@ def role_kind(label: RoleLabel) -> str:
     return POSITIONAL if label.name.startswith(POSITIONAL) else label.name
 
 
+def scale_limit(values: np.ndarray, score: str) -> float:
+    """Return the top of the scale of a score: 1 for a share, else the largest value."""
+    return 1.0 if definition_of(score).share else float(np.nanmax(values, initial=0.0)) or 1.0
+
+
 def baseline_of(study: HeadStudy, stack: str, score: str) -> float | None:
     """Return what uniform attention (or the best fixed offset) scores, None where that is unknown; the mean over layers."""
     rows = study.frame[(study.frame["stack"] == stack) & (study.frame.score == score)]

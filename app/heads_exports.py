@@ -7,9 +7,8 @@ from app.drawing import Picture, svg_of
 from app.exporting import Files, picture_makers
 from app.figures.score_grid import score_grid
 from app.figures.theme import Theme
-from app.head_frames import score_title, scores_frame
+from app.head_frames import scale_limit, score_title, scores_frame
 from app.heads_engine import KeptStudy
-from model.analysis.score_catalog import definition_of
 from model.study.records import HeadStudy
 
 PICTURES = {"grid": "Grid", "scatter": "Scatter"}
@@ -20,7 +19,11 @@ def export_popover(found: KeptStudy, stack: str, scatter: Picture) -> None:
 
     def files(picture: str, look: Theme) -> Files:
         origin = provenance(found.study, stack, picture)
-        svg = partial(_grid if picture == "grid" else _scatter, found.study, stack, scatter, look, origin)
+        svg = (
+            partial(_grid, found.study, stack, origin, look)
+            if picture == "grid"
+            else partial(svg_of, scatter, look, origin)
+        )
         makers = picture_makers(svg, origin) | {
             "CSV": lambda: export.frame_csv(scores_frame(found.study, stack), origin)
         }
@@ -42,14 +45,11 @@ def provenance(study: HeadStudy, stack: str, picture: str) -> dict:
     return {"made by": "Headscope", **origin, "picture": {"title": title, "kind": picture}}
 
 
-def _grid(study: HeadStudy, stack: str, _scatter: Picture, look: Theme, origin: dict) -> str:
+def _grid(study: HeadStudy, stack: str, origin: dict, look: Theme) -> str:
     selection = state.selection()
-    values, share = study.grid(stack, selection.score), definition_of(selection.score).share
+    values = study.grid(stack, selection.score)
     return score_grid(
         values, study.layers(stack), theme=look, title=origin["picture"]["title"], label=score_title(selection.score),
-        limit=1.0 if share else None, diverging=False, selected=(selection.layer, selection.head), provenance=origin,
+        limit=scale_limit(values, selection.score), diverging=False, selected=(selection.layer, selection.head),
+        provenance=origin,
     )  # fmt: skip
-
-
-def _scatter(_study: HeadStudy, _stack: str, scatter: Picture, look: Theme, origin: dict) -> str:
-    return svg_of(scatter, look, origin)

@@ -2,7 +2,6 @@
 
 import html
 
-import numpy as np
 import streamlit as st
 
 from app import head_evidence, heads_controls, heads_explanations, heads_exports, state
@@ -19,6 +18,7 @@ from app.head_frames import (
     place_of,
     roles_frame,
     roles_of,
+    scale_limit,
     scatter_frame,
     score_title,
     scores_frame,
@@ -82,11 +82,6 @@ def grid(study: HeadStudy, stack: str, score: str, head: tuple[int, int], key: s
     canvas("score_grid", message, key=f"grid_{key}", on_pick=state.on_pick(f"grid_{key}", open_head))
 
 
-def scale_limit(values: np.ndarray, score: str) -> float:
-    """Return the top of the scale of a score: 1 for a share, else the largest value."""
-    return 1.0 if definition_of(score).share else float(np.nanmax(values, initial=0.0)) or 1.0
-
-
 def definition(study: HeadStudy, stack: str, score: str) -> str:
     """Return what a score is and its baseline as HTML."""
     told, baseline = definition_of(score), baseline_of(study, stack, score)
@@ -103,7 +98,7 @@ def scatter(study: HeadStudy, stack: str, roles: Roles) -> Picture:
         frame, theme=look, x_title=score_title(across), y_title=score_title(up),
         colour_title="Role" if colour == ROLE else score_title(colour),
         baselines=(baseline_of(study, stack, across), baseline_of(study, stack, up)),
-        selected=head_name(selection.layer, selection.head), picking=True, width=470, height=290,
+        selected=head_name(selection.layer, selection.head), picking=True, width=440, height=290,
     )  # fmt: skip
 
 
