@@ -7,6 +7,7 @@ fused kernel, exactly as "sdpa" does, and hands queries, keys, values, masks and
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from model.attention_weights import attention_weights, masked_scores
 from model.batch_collector import BatchCollector
 from model.collector import Collector, parts_of
 from model.head_changes import allowed_keys, changes_of
+from model.part_changes import part_changes
 from model.verification import disagreement
 
 IMPLEMENTATION = "headscope"
@@ -37,6 +39,9 @@ def intercepted_attention(
     causal = bool(causal) and attention_mask is None and query.shape[2] > 1
     if causal and key.shape[2] > query.shape[2]:
         key, value = key[:, :, : query.shape[2]], value[:, :, : query.shape[2]]
+    parts = part_changes()
+    if parts.value is not None:
+        value = parts.value(module, value)
     changes, replaced = changes_of(module), None
     if changes is not None and changes.replaced_heads:
         replaced = changes.replaced(allowed_keys(query, key, attention_mask, position_bias, causal))
@@ -53,8 +58,9 @@ def intercepted_attention(
         options = {"dropout": dropout, "position_bias": position_bias, "softcap": softcap, "s_aux": s_aux, **kwargs}
         options = {name: option for name, option in options.items() if option is not None}
         collector.off(disagreement(module, query, key, value, attention_mask, scaling, causal, options))
-    if softcap is not None or s_aux is not None:
-        output = _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux)
+    on_weights = None if parts.weights is None else partial(parts.weights, module)
+    if softcap is not None or s_aux is not None or on_weights is not None:
+        output = _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux, on_weights)
     else:
         output, _ = sdpa_attention_forward(
             module, query, key, value, _without_empty_rows(attention_mask, query.dtype), dropout=dropout,
@@ -70,8 +76,9 @@ def _without_empty_rows(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks) -> torch.Tensor:
-    """Attention that no fused kernel computes (softcap, sinks), one batch entry at a time; returns [batch, query, head, d]."""
+def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks, on_weights=None) -> torch.Tensor:
+    """Attention that no fused kernel computes (softcap, sinks, weights that somebody changes or derives by), one batch entry
+    at a time; returns [batch, query, head, d]."""
     outputs = []
     for entry in range(query.shape[0]):
         allowed = mask[min(entry, mask.shape[0] - 1)] if mask is not None and mask.dtype == torch.bool else None
@@ -82,7 +89,8 @@ def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks) -> 
         if causal:
             allowed = torch.ones(1, query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_()
         scores = masked_scores(query[entry], key[entry], scaling, allowed, added, softcap)
-        weights = attention_weights(scores, None if sinks is None else sinks.reshape(-1)).to(value.dtype)
+        weights = attention_weights(scores, None if sinks is None else sinks.reshape(-1))
+        weights = (weights if on_weights is None else on_weights(weights)).to(value.dtype)
         groups = query.shape[1] // value.shape[1]
         outputs.append(torch.matmul(weights, value[entry].repeat_interleave(groups, dim=0)))
     return torch.stack(outputs).transpose(1, 2).contiguous()
@@ -116,6 +124,11 @@ def register_attention(name: str, attention: Callable, mask: Callable) -> None:
 
 register_attention(IMPLEMENTATION, intercepted_attention, _lean_mask)
 register_attention(MASKED_IMPLEMENTATION, intercepted_attention, whole_mask)
+
+
+def current_collector() -> Collector | None:
+    """Return what collects the attention of this context now; None where nothing does."""
+    return _collector.get()
 
 
 def interceptable(model: PreTrainedModel) -> bool:

@@ -43,6 +43,28 @@ function rgbOf(hexadecimal) {
   return [1, 3, 5].map((start) => parseInt(hexadecimal.slice(start, start + 2), 16));
 }
 
+/** One entry of a legend under a canvas: a swatch and what it stands for. */
+function legendKey(text, background, palette, name = "") {
+  const span = document.createElement("span"), swatch = document.createElement("i");
+  swatch.style.background = background;
+  swatch.className = name;
+  span.style.color = palette.quiet;
+  span.append(swatch, text);
+  return span;
+}
+
+/** A colour scale [level, rgb] as the background of a swatch. */
+function rampBackground(colours) {
+  const stops = Array.from({ length: 33 }, (_, step) => 3 * Math.round((255 * step) / 32));
+  return `linear-gradient(to right, ${stops.map((level) => `rgb(${colours.slice(level, level + 3).join(",")})`).join(",")})`;
+}
+
+/** A number with its sign, and a true minus; what rounds to zero has none. */
+function signed(value, decimals = 3) {
+  const text = Math.abs(value).toFixed(decimals);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
+}
+
 /** Size a canvas in CSS pixels at the screen's own resolution and return its context and ratio. */
 function sharpContext(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;

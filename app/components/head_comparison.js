@@ -82,23 +82,11 @@ class HeadComparison {
 
   drawLegends(palette) {
     const { scale, maximum, limit, masked } = this.message;
-    const key = (text, background, name = "") => {
-      const span = document.createElement("span"), swatch = document.createElement("i");
-      swatch.style.background = background;
-      swatch.className = name;
-      span.style.color = palette.quiet;
-      span.append(swatch, text);
-      return span;
-    };
-    const ramp = (colours) => {
-      const stops = Array.from({ length: 33 }, (_, step) => 3 * Math.round((255 * step) / 32));
-      return `linear-gradient(to right, ${stops.map((level) => `rgb(${colours.slice(level, level + 3).join(",")})`).join(",")})`;
-    };
     const keys = [
-      key(`0 to ${maximum === 1 ? "1" : maximum.toFixed(3)}, ${scale}`, ramp(palette.sequential)),
-      key(`${signed(-limit)} to ${signed(limit)}, difference`, ramp(palette.diverging)),
+      legendKey(`0 to ${maximum === 1 ? "1" : maximum.toFixed(3)}, ${scale}`, rampBackground(palette.sequential), palette),
+      legendKey(`${signed(-limit)} to ${signed(limit)}, difference`, rampBackground(palette.diverging), palette),
     ];
-    if (masked) keys.push(key(masked, palette.masked, "masked"));
+    if (masked) keys.push(legendKey(masked, palette.masked, palette, "masked"));
     this.root.querySelector(".legends").replaceChildren(...keys);
   }
 
@@ -173,12 +161,6 @@ class HeadComparison {
     this.draw();
     this.pick(this.selected);
   }
-}
-
-/** A number with its sign, and a true minus; what rounds to zero has none. */
-function signed(value, decimals = 3) {
-  const text = Math.abs(value).toFixed(decimals);
-  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
 }
 
 function mountHeadComparison({ data, parentElement, setTriggerValue }) {

@@ -1,6 +1,8 @@
 // The heatmap of one head: rows are queries, columns are keys, NaN is masked. Drag to zoom, double-click to see all;
 // with the keyboard, up and down select a row, plus and minus zoom, 0 or Escape shows all. A message that is diverging has
-// values of both signs, from -maximum over 0 to maximum.
+// values of both signs, from -maximum over 0 to maximum; one with axes says what rows and columns are.
+
+const GAPS_FROM = 9;
 
 class HeadMatrix {
   /** `tell` gives the lines of the tooltip of a cell; several beside each other may share row labels and legend. */
@@ -49,7 +51,7 @@ class HeadMatrix {
     const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - bottom) / rows);
     return {
       width, height, upright, left: rowLabels, top: columnLabels, right, bottom, across: square * columns, down: square * rows,
-      cell: square, type, size: Math.min(size, Math.max(10, square * 0.7)),
+      cell: square, line: square, type, size: Math.min(size, Math.max(10, square * 0.7)),
     };
   }
 
@@ -58,7 +60,7 @@ class HeadMatrix {
     const { context, ratio } = sharpContext(this.canvas, width, height);
     const place = (this.place = this.layout(width, height, context));
     context.putImageData(this.cells(context, ratio, palette, place), Math.round(place.left * ratio), Math.round(place.top * ratio));
-    if (place.cell > 9) this.drawGaps(context, palette, place, this.shown.rows, this.shown.columns);
+    this.drawGaps(context, palette, place, this.shown.rows, this.shown.columns);
     this.drawLabels(context, palette, place, focus);
     this.drawFocus(context, palette, place, focus);
     if (this.legend) this.drawScale(context, palette, place);
@@ -129,11 +131,11 @@ class HeadMatrix {
     context.strokeStyle = palette.background;
     context.lineWidth = 1;
     context.beginPath();
-    for (let row = 0; row <= rows; row++) {
-      context.moveTo(place.left, place.top + row * place.cell);
-      context.lineTo(place.left + place.across, place.top + row * place.cell);
+    for (let row = 0; place.line > GAPS_FROM && row <= rows; row++) {
+      context.moveTo(place.left, place.top + row * place.line);
+      context.lineTo(place.left + place.across, place.top + row * place.line);
     }
-    for (let column = 0; column <= columns; column++) {
+    for (let column = 0; place.cell > GAPS_FROM && column <= columns; column++) {
       context.moveTo(place.left + column * place.cell, place.top);
       context.lineTo(place.left + column * place.cell, place.top + place.down);
     }
@@ -141,36 +143,47 @@ class HeadMatrix {
   }
 
   drawLabels(context, palette, place, focus) {
-    const { rows, columns, top, left } = this.shown;
-    const { query_tokens, key_tokens, query_special, key_special } = this.message;
-    const every = Math.max(1, Math.ceil((place.size + 2) / place.cell));
     context.textBaseline = "middle";
-    const write = (text, special, strong) => {
-      context.font = fontOf(this.root, place.size, strong ? 700 : 400);
-      context.fillStyle = strong ? palette.accent : special ? palette.quiet : palette.text;
-      context.fillText(clipped(text, 12), 0, 0);
-    };
-    for (let row = 0; row < rows; row++) {
-      const query = top + row, strong = query === focus.query;
-      if (row % every && !strong) continue;
-      if (every > 1 && !strong && Math.abs(query - focus.query) < every) continue;
+    this.drawRowLabels(context, palette, place, focus);
+    this.drawColumnLabels(context, palette, place, focus);
+  }
+
+  drawRowLabels(context, palette, place, focus) {
+    const { rows, top } = this.shown;
+    const { query_tokens, query_special } = this.message;
+    for (const { row: query, strong } of this.labelled(top, rows, (place.size + 2) / place.line, [focus.query])) {
       context.save();
       context.textAlign = "right";
-      context.translate(place.left - 7, place.top + (row + 0.5) * place.cell);
-      write(query_tokens[query], query_special[query], strong);
+      context.translate(place.left - 7, place.top + (query - top + 0.5) * place.line);
+      this.write(context, palette, place, query_tokens[query], query_special[query], strong);
       context.restore();
     }
-    for (let column = 0; column < columns; column++) {
-      const key = left + column, strong = key === focus.key;
-      if (column % every && !strong) continue;
-      if (every > 1 && !strong && Math.abs(key - focus.key) < every) continue;
+  }
+
+  drawColumnLabels(context, palette, place, focus) {
+    const { columns, left } = this.shown;
+    const { key_tokens, key_special } = this.message;
+    for (const { row: key, strong } of this.labelled(left, columns, (place.size + 2) / place.cell, [focus.key])) {
       context.save();
       context.textAlign = place.upright ? "center" : "left";
-      context.translate(place.left + (column + 0.5) * place.cell, place.top - 10);
+      context.translate(place.left + (key - left + 0.5) * place.cell, place.top - 10);
       if (!place.upright) context.rotate(-Math.PI / 3.4);
-      write(key_tokens[key], key_special[key], strong);
+      this.write(context, palette, place, key_tokens[key], key_special[key], strong);
       context.restore();
     }
+  }
+
+  /** Which rows (or columns) have their label written: the strong ones, and as many as there is room for beside them. */
+  labelled(first, count, room, strongest) {
+    const every = Math.max(1, Math.ceil(room)), kept = strongest.filter((other) => other >= first && other < first + count);
+    const all = Array.from({ length: count }, (_, at) => ({ row: first + at, strong: kept.includes(first + at) }));
+    return all.filter(({ row, strong }, at) => strong || (at % every === 0 && (every === 1 || kept.every((other) => Math.abs(row - other) >= every))));
+  }
+
+  write(context, palette, place, text, quiet, strong) {
+    context.font = fontOf(this.root, place.size, strong ? 700 : 400);
+    context.fillStyle = strong ? palette.accent : quiet ? palette.quiet : palette.text;
+    context.fillText(clipped(text, 12), 0, 0);
   }
 
   drawFocus(context, palette, place, focus) {
@@ -178,7 +191,7 @@ class HeadMatrix {
     context.strokeStyle = palette.accent;
     context.lineWidth = 2;
     const row = focus.query - top, column = focus.key - left;
-    if (focus.query >= 0 && row >= 0 && row < rows) context.strokeRect(place.left, place.top + row * place.cell, place.across, Math.max(2, place.cell));
+    if (focus.query >= 0 && row >= 0 && row < rows) context.strokeRect(place.left, place.top + row * place.line, place.across, Math.max(2, place.line));
     if (focus.key >= 0 && column >= 0 && column < columns) context.strokeRect(place.left + column * place.cell, place.top, Math.max(2, place.cell), place.down);
   }
 
@@ -208,7 +221,7 @@ class HeadMatrix {
   /** The cell, row label or column label at a point: query or key is -1 where there is none. */
   at(x, y) {
     const { rows, columns, top, left } = this.shown;
-    const row = Math.floor((y - this.place.top) / this.place.cell), column = Math.floor((x - this.place.left) / this.place.cell);
+    const row = Math.floor((y - this.place.top) / this.place.line), column = Math.floor((x - this.place.left) / this.place.cell);
     const inRows = row >= 0 && row < rows, inColumns = column >= 0 && column < columns;
     return { query: inRows && column < columns ? top + row : -1, key: inColumns && row < rows ? left + column : -1 };
   }
@@ -231,7 +244,7 @@ class HeadMatrix {
   }
 
   describe(event, { query, key }) {
-    const { query_tokens, key_tokens, weights } = this.message;
+    const { query_tokens, key_tokens, weights, axes = ["query", "key"] } = this.message;
     const lines = [];
     if (query >= 0 && key >= 0 && this.tell) lines.push(...this.tell(query, key));
     else if (query >= 0 && key >= 0) {
@@ -239,8 +252,8 @@ class HeadMatrix {
       lines.push(`${query_tokens[query]} → ${key_tokens[key]}`);
       lines.push(Number.isNaN(weight) ? "masked: may not be attended to" : weight.toFixed(this.message.decimals));
       lines.push(`query ${query}, key ${key}`);
-    } else if (query >= 0) lines.push(query_tokens[query], `query ${query}`);
-    else if (key >= 0) lines.push(key_tokens[key], `key ${key}`);
+    } else if (query >= 0) lines.push(query_tokens[query], `${axes[0]} ${query}`);
+    else if (key >= 0) lines.push(key_tokens[key], `${axes[1]} ${key}`);
     if (lines.length) this.tooltip.show(...pointerIn(event, this.root), lines);
     else this.tooltip.hide();
   }
@@ -251,16 +264,20 @@ class HeadMatrix {
     this.drag = this.origin = null;
     if (!this.place) return;
     if (drag) return this.zoomTo(drag);
-    const { query, key } = this.at(x, y);
+    this.choose(this.at(x, y));
+  }
+
+  choose({ query, key }) {
     if (query >= 0) this.onSelect(`q${query}`);
     else if (key >= 0) this.onSelect(`k${key}`);
   }
 
   zoomTo([x0, y0, x1, y1]) {
     const { rows, columns, top, left } = this.shown;
-    const clamp = (value, size) => Math.min(size - 1, Math.max(0, Math.floor(value / this.place.cell)));
-    const [first, last] = [clamp(Math.min(y0, y1) - this.place.top, rows), clamp(Math.max(y0, y1) - this.place.top, rows)];
-    const [from, to] = [clamp(Math.min(x0, x1) - this.place.left, columns), clamp(Math.max(x0, x1) - this.place.left, columns)];
+    const { cell, line } = this.place;
+    const clamp = (value, size) => Math.min(size - 1, Math.max(0, Math.floor(value)));
+    const [first, last] = [clamp((Math.min(y0, y1) - this.place.top) / line, rows), clamp((Math.max(y0, y1) - this.place.top) / line, rows)];
+    const [from, to] = [clamp((Math.min(x0, x1) - this.place.left) / cell, columns), clamp((Math.max(x0, x1) - this.place.left) / cell, columns)];
     this.zoom({ top: top + first, left: left + from, rows: last - first + 1, columns: to - from + 1 });
   }
 

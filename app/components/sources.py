@@ -26,6 +26,7 @@ COMPONENTS = {
     "score_grid": Component(("score_grid.js",), "mountScoreGrid"),
     "sentence_arcs": Component(("sentence_arcs.js",), "mountSentenceArcs", ("sentence_arcs.css",)),
     "token_row": Component(("token_row.js",), "mountTokenRow", ("token_row.css",)),
+    "value_matrix": Component(("head_matrix.js", "value_matrix.js"), "mountValueMatrix"),
     "talk_player": Component(
         ("talk_player.js",), "mountTalkPlayer", ("talk_player.css",),
         ("head_grid", "head_view", "score_grid", "sentence_arcs", "token_row"),

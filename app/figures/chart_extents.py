@@ -25,6 +25,15 @@ def extent(
     return low - room, high + room
 
 
+def equal_units(domains: Sequence[tuple[float, float]], width: float, height: float) -> list[tuple[float, float]]:
+    """Widen one of the two domains about its middle, so that a unit is as long across as up."""
+    unit = max((high - low) / side for (low, high), side in zip(domains, (width, height), strict=True))
+    return [
+        ((low + high - unit * side) / 2, (low + high + unit * side) / 2)
+        for (low, high), side in zip(domains, (width, height), strict=True)
+    ]
+
+
 def intervals(lows: Iterable[float], highs: Iterable[float]) -> list[str]:
     """Return intervals in words, "none" where an end is not known."""
     return [

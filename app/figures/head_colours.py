@@ -31,8 +31,13 @@ def category_colours(names: Sequence[str], theme: Theme) -> dict[str, str]:
     return {name: own[place] if place < len(own) else theme.quiet for place, name in enumerate(names)}
 
 
-def coloured(rows: pd.DataFrame, title: str, theme: Theme, width: float, place: Mapping) -> tuple[pd.DataFrame, dict]:
-    """Return the rows in the order in which they are drawn, the selected one last, and the encodings of fill, line and shape."""
+def coloured(
+    rows: pd.DataFrame, title: str, theme: Theme, width: float, place: Mapping, other: str = ""
+) -> tuple[pd.DataFrame, dict]:
+    """Return the rows in the order in which they are drawn, the selected one last, and the encodings of fill, line and shape.
+
+    `other` is the colour of categories beyond the eighth, without it that of text.
+    """
     if "colour" not in rows or rows["colour"].isna().all():
         only = alt.value(hexadecimal(theme.sequential[150]))
         return rows.sort_values("chosen", kind="stable"), {"fill": only, "stroke": only, "fillOpacity": alt.value(0.55)}
@@ -48,7 +53,8 @@ def coloured(rows: pd.DataFrame, title: str, theme: Theme, width: float, place: 
     # What has no category lies under the rest.
     rows = rows.assign(order=rows["colour"] != none).sort_values(["chosen", "order"], kind="stable")
     names = [*kept, *(name for name in (OTHER, none) if name not in kept and (rows["colour"] == name).any())]
-    return rows, _categories(names, category_colours(kept, theme), theme, width, place)
+    own = category_colours(kept, theme) | {OTHER: other or theme.text}
+    return rows, _categories(names, own, theme, width, place)
 
 
 def _by_number(name: str) -> list:
@@ -72,8 +78,8 @@ def _numbers(values: pd.Series, title: str, theme: Theme, place: Mapping) -> dic
 
 
 def _categories(names: list[str], colours: Mapping[str, str], theme: Theme, width: float, place: Mapping) -> dict:
-    fills = [colours.get(name, theme.text if name == OTHER else theme.quiet) for name in names]
-    shapes = {OTHER: _OTHER_SHAPE} | dict(zip(colours, _SHAPES, strict=False))
+    fills = [colours.get(name, theme.quiet) for name in names]
+    shapes = dict(zip(colours, _SHAPES, strict=False)) | {OTHER: _OTHER_SHAPE}
     legend = alt.Legend(
         title=None, columns=_legend_columns(names, width), labelLimit=0, symbolSize=170, symbolStrokeWidth=2, **place
     )

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from app.figures.chart_extents import extent, intervals
+from app.figures.chart_extents import equal_units, extent, intervals
 from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
 from app.figures.head_colours import coloured
 from app.figures.label_places import label_places
@@ -56,7 +56,7 @@ def head_scatter(
     if rows.empty:
         return empty_chart("No head has both scores." if axes else "There are no heads to show.", theme)
     domains = extent(rows["x"], x_domain, baselines[:1]), extent(rows["y"], y_domain, baselines[1:])
-    plane = _Plane(width, height, *(domains if axes else _equal_units(domains, width, height)))
+    plane = _Plane(width, height, *(domains if axes else equal_units(domains, width, height)))
     far = _from_middle(rows, plane)
     rows = rows.assign(chosen=rows["name"] == clean(selected))
     rows = rows[rows["chosen"] | rows.index.isin(far.nlargest(MOST_HEADS).index)]
@@ -93,15 +93,6 @@ def _known(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     if "text" in rows:
         rows["text"] = [clean(str(text)) for text in rows["text"].fillna("")]
     return rows[np.isfinite(rows["x"]) & np.isfinite(rows["y"])].reset_index(drop=True)
-
-
-def _equal_units(domains, width: float, height: float) -> list[tuple[float, float]]:
-    """Widen one of the domains about its middle, so that a unit is as long across as up."""
-    unit = max((high - low) / side for (low, high), side in zip(domains, (width, height), strict=True))
-    return [
-        ((low + high - unit * side) / 2, (low + high + unit * side) / 2)
-        for (low, high), side in zip(domains, (width, height), strict=True)
-    ]
 
 
 def _from_middle(rows: pd.DataFrame, plane: _Plane) -> pd.Series:

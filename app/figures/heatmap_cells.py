@@ -14,21 +14,31 @@ TURN = -52
 
 
 def draw_cells(
-    root, levels: np.ndarray, left: float, top: float, cell: float, theme: Theme, scale: str = "sequential"
+    root,
+    levels: np.ndarray,
+    left: float,
+    top: float,
+    cell: float,
+    theme: Theme,
+    scale: str = "sequential",
+    line: float | None = None,
 ) -> None:
-    """Append the cells int [row, column] of levels on a scale of the theme, -1 being masked: vectors, of very many pixels."""
+    """Append the cells int [row, column] of levels on a scale of the theme, -1 being masked: vectors, of very many pixels.
+
+    They are `cell` wide and `line` high, square where it is not given.
+    """
     rows, across = levels.shape
+    line = cell if line is None else line
     if rows * across > LARGEST_VECTOR_CELLS:
-        add_pixels(root, left, top, across * cell, rows * cell, level_colours(levels, theme, scale))
+        add_pixels(root, left, top, across * cell, rows * line, level_colours(levels, theme, scale))
         return
     # One path per colour: far smaller than a rectangle per cell, and just as sharp.
-    gap = 1.0 if cell > 9 else 0.0
-    side = number(cell - gap)
+    wide, high = (number(side - (1.0 if side > 9 else 0.0)) for side in (cell, line))
     group = add(root, "g", transform=f"translate({number(left)} {number(top)})", stroke="none")
     for level in np.unique(levels):
         cells = np.argwhere(levels == level)
         shape = "".join(
-            f"M{number(column * cell)} {number(row * cell)}h{side}v{side}h-{side}z" for row, column in cells
+            f"M{number(column * cell)} {number(row * line)}h{wide}v{high}h-{wide}z" for row, column in cells
         )
         fill = theme.masked if level < 0 else hexadecimal(getattr(theme, scale)[level])
         add(group, "path", d=shape, fill=fill)

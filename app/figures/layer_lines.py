@@ -42,9 +42,9 @@ def layer_lines(
         named["chosen"] = clipped(clean(chosen), _LONGEST_NAME) or "chosen head"
         looks["chosen"] = (theme.accent, [1, 0])
     held = extent(rows[list(named)].to_numpy().ravel(), domain, [baseline])
-    rows = rows.assign(shown=[f"L{layer}" for layer in rows["layer"]])
+    rows = rows.assign(shown=[layer_name(layer) for layer in rows["layer"]])
     rows = rows.assign(**{f"{column}_told": [_number(value) for value in rows[column]] for column in named})
-    base = alt.Chart(rows).encode(x=_layer_axis("layer", rows))
+    base = alt.Chart(rows).encode(x=layer_axis("layer", rows))
     tips = [alt.Tooltip("shown:N", title="layer")]
     tips += [alt.Tooltip(f"{column}_told:N", title=name) for column, name in named.items()]
     area = base.mark_area(color=theme.quiet, opacity=0.28)
@@ -72,28 +72,53 @@ def layer_series(
 ) -> alt.LayerChart:  # fmt: skip
     """Return one line over the layers for each series, as two models or two sentences, each named at the right.
 
-    `frame` has layer, series (a name) and value. A `baseline` is a dashed line; `domain` are the ends of the value axis.
+    `frame` has layer (-1: the input of the first block), series (a name) and value; where it has low and high, the series that
+    know them are shaded between. A `baseline` is a dashed line; `domain` are the ends of the value axis.
     """
     rows = frame.dropna(subset=["value"])
     if rows.empty:
         return empty_chart(_EMPTY, theme)
     rows = rows.assign(
         name=[clipped(clean(str(name)), _LONGEST_NAME) for name in rows["series"]],
-        shown=[f"L{layer}" for layer in rows["layer"]],
+        shown=[layer_name(layer) for layer in rows["layer"]],
     )
-    held, looks = extent(rows["value"], domain, [baseline]), looks_of(list(dict.fromkeys(rows["name"])), theme)
+    ends = [column for column in ("value", "low", "high") if column in rows]
+    held, looks = (
+        extent(rows[ends].to_numpy().ravel(), domain, [baseline]),
+        looks_of(list(dict.fromkeys(rows["name"])), theme),
+    )
     rows = rows.sort_values("layer", kind="stable")
     tips = [alt.Tooltip("name:N", title="line"), alt.Tooltip("shown:N", title="layer")]
     tips.append(alt.Tooltip("value:Q", title=clean(value_title), format=".3f"))
     ends = {name: (_last(rows.loc[rows["name"] == name, "value"]), *look) for name, look in looks.items()}
     layers = [
+        *_shades(rows, looks, value_title, held),
         *rule_at(baseline, value_title, held, theme),
-        *named_lines(rows, looks, _layer_axis("layer", rows), value_axis("value", value_title, held), tips),
+        *named_lines(rows, looks, layer_axis("layer", rows), value_axis("value", value_title, held), tips),
         *end_names(ends | baseline_end("baseline", baseline, theme), held, height),
     ]
     told = "; ".join(f"{name} ends at {end[0]:.3f}" for name, end in ends.items())
     described = clean(f"{title}: {value_title} over {rows['layer'].nunique()} layers. {told}")
     return dressed(alt.layer(*layers).properties(title=title), theme, described, width=width, height=height)
+
+
+def _shades(
+    rows: pd.DataFrame, looks: Mapping[str, Look], value_title: str, held: tuple[float, float]
+) -> list[alt.Chart]:
+    """Return the area between low and high of each series that knows them."""
+    if not {"low", "high"} <= set(rows):
+        return []
+    known = rows.dropna(subset=["low", "high"])
+    return [
+        alt.Chart(own).mark_area(color=looks[name][0], opacity=0.18)
+        .encode(x=layer_axis("layer", rows), y=value_axis("low", value_title, held), y2="high:Q")
+        for name, own in known.groupby("name", sort=False)
+    ]  # fmt: skip
+
+
+def layer_name(layer: int) -> str:
+    """Return what a layer is called: "L3", and "input" for -1, what enters the first block."""
+    return f"L{layer}" if layer >= 0 else "input"
 
 
 def looks_of(names: Sequence[str], theme: Theme) -> dict[str, Look]:
@@ -169,9 +194,12 @@ def value_axis(column: str, title: str, held: tuple[float, float]) -> alt.Y:
     return alt.Y(f"{column}:Q", title=clean(title), scale=scale, axis=alt.Axis(tickCount=6))
 
 
-def _layer_axis(column: str, rows: pd.DataFrame) -> alt.X:
+def layer_axis(column: str, rows: pd.DataFrame) -> alt.X:
+    """Return the axis of layers, the same for every mark of a chart."""
     layers = sorted(int(layer) for layer in rows[column].unique())
-    axis = alt.Axis(values=layers[:: tick_step(len(layers))], labelExpr="'L' + datum.value", grid=False)
+    axis = alt.Axis(
+        values=layers[:: tick_step(len(layers))], labelExpr="datum.value < 0 ? 'input' : 'L' + datum.value", grid=False
+    )
     room = 0.0 if len(layers) > 1 else 0.5
     scale = alt.Scale(domain=[layers[0] - room, layers[-1] + room], nice=False, zero=False)
     return alt.X(f"{column}:Q", title="layer", scale=scale, axis=axis)

@@ -22,12 +22,14 @@ _NUMBER, _LINE, _GAP, _WIDTH_OF_TYPE = 14, 26.0, 8.0, 0.61
 def matrix_chart(
     values: np.ndarray, *, theme: Theme, title: str, rows: str, across: str, label: str, limit: float = 1.0,
     tokens: tuple[Sequence[str], Sequence[str]] | None = None, square: bool = False, diverging: bool = True,
+    numbers: bool | None = None, longest: int = _LONGEST_LABEL,
 ) -> alt.Chart | alt.LayerChart:  # fmt: skip
     """Return the chart of values [row, column]; NaN is the masked grey.
 
-    Diverging: from -limit over 0 to +limit. Otherwise the sequential scale from 0 to `limit`, and a matrix of at most 13 by 13
-    has its numbers in the cells. `rows` and `across` name the axes ("position", "dimension"), counted from 0, or with the
-    texts of `tokens` (rows, columns); `label` says what the values are. A `square` picture has cells as high as they are wide.
+    Diverging: from -limit over 0 to +limit. Otherwise the sequential scale from 0 to `limit`. The `numbers` stand in the cells
+    where that is asked for; without a word, in a matrix of at most 13 by 13 on the sequential scale. `rows` and `across` name
+    the axes ("position", "dimension"), counted from 0, or with the texts of `tokens` (rows, columns), at most `longest` columns
+    of each; `label` says what the values are. A `square` picture has cells as high as they are wide.
     Raises ValueError for more than MOST_CELLS cells.
     """
     values = np.asarray(values, dtype=np.float64)
@@ -37,13 +39,13 @@ def matrix_chart(
     frame = _frame(values, texts)
     low, colours = (-limit, theme.diverging) if diverging else (0.0, theme.sequential)
     least = 0.0
-    if not diverging and max(values.shape) <= MOST_WRITTEN:
-        frame = frame.assign(**_numbers(frame["value"], limit, colours))
+    if (not diverging and max(values.shape) <= MOST_WRITTEN) if numbers is None else numbers:
+        frame = frame.assign(**_numbers(frame["value"], low, limit, colours))
         least = _GAP + _NUMBER * _WIDTH_OF_TYPE * frame["number"].str.len().max()
     width, height = _sides(*values.shape, square, least)
     chart = alt.Chart(frame).encode(
-        x=alt.X("column:O", title=across, axis=_axis(texts[1], tokens is not None, width)),
-        y=alt.Y("row:O", title=rows, axis=_axis(texts[0], tokens is not None)),
+        x=alt.X("column:O", title=across, axis=_axis(texts[1], tokens is not None, longest, width)),
+        y=alt.Y("row:O", title=rows, axis=_axis(texts[0], tokens is not None, longest)),
         tooltip=[
             alt.Tooltip("row_text:N", title=rows),
             alt.Tooltip("column_text:N", title=across),
@@ -52,8 +54,8 @@ def matrix_chart(
     )
     cells = chart.mark_rect(invalid=None).encode(color=_colour(label, low, limit, colours, theme))
     if least:
-        numbers = chart.mark_text(font=TOKEN_FONT, fontSize=_NUMBER, color=alt.expr("datum.ink"))
-        cells = alt.layer(cells, numbers.encode(text="number:N"))
+        written = chart.mark_text(font=TOKEN_FONT, fontSize=_NUMBER, color=alt.expr("datum.ink"))
+        cells = alt.layer(cells, written.encode(text="number:N"))
     described = f"{title}. {label}: {values.shape[0]} rows ({rows}) by {values.shape[1]} columns ({across})."
     return dressed(cells.properties(title=title), theme, described, width=width, height=height)
 
@@ -74,12 +76,12 @@ def _colour(label: str, low: float, limit: float, colours: np.ndarray, theme: Th
     return alt.condition("!isValid(datum.value)", alt.value(theme.masked), colour)
 
 
-def _numbers(values: pd.Series, limit: float, colours: np.ndarray) -> dict[str, list[str]]:
-    """Return what is written in each cell of the sequential scale, "" where there is no value, and in which colour."""
+def _numbers(values: pd.Series, low: float, limit: float, colours: np.ndarray) -> dict[str, list[str]]:
+    """Return what is written in each cell, "" where there is no value, and in which colour."""
     known = np.isfinite(values)
-    levels = np.rint((LEVELS - 1) * scale_position(values.to_numpy(), "linear", limit)).astype(int)
+    levels = np.rint((LEVELS - 1) * scale_position(values.to_numpy() - low, "linear", limit - low)).astype(int)
     return {
-        "number": [f"{value:.2f}" if own else "" for value, own in zip(values, known, strict=True)],
+        "number": [f"{value:.2f}".replace("-", "−") if own else "" for value, own in zip(values, known, strict=True)],
         "ink": [ink(colours[level]) for level in levels],
     }
 
@@ -114,13 +116,13 @@ def _sides(down: int, wide: int, square: bool, least: float) -> tuple[float, flo
     return cell * wide, cell * down
 
 
-def _axis(texts: Sequence[str], tokens: bool, width: float = 0.0) -> alt.Axis:
+def _axis(texts: Sequence[str], tokens: bool, longest: int, width: float = 0.0) -> alt.Axis:
     """Return an axis that writes every token, aslant where the `width` is too small, or every so many-th number."""
     options = dict(ticks=False, domain=False, labelPadding=6, labelOverlap=False, labelFont=TOKEN_FONT)
     if not tokens:
         return alt.Axis(values=list(range(0, len(texts), tick_step(len(texts)))), labelAngle=0, **options)
     # A token stands twice in a text, so the axis goes by place and only writes the token.
-    shown = [clipped(clean(text), _LONGEST_LABEL) for text in texts]
+    shown = [clipped(clean(text), longest) for text in texts]
     room = _GAP + NUMBER_SIZE * _WIDTH_OF_TYPE * max(map(columns, shown), default=0)
     angle = -52 if width and room * len(shown) > width else 0
     return alt.Axis(labelExpr=f"{json.dumps(shown)}[datum.value]", labelAngle=angle, labelLimit=0, **options)
