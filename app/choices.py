@@ -27,6 +27,12 @@ COMPARISONS = ("heads", "layers", "sentences", "models", "interventions")
 COMPARE_VIEWS = ("maps", "through the layers", "layer similarity")
 EDITS = ("switched off", "halved", "uniform")
 
+STATES_VIEWS = ("dimensions", "norms", "similarity", "trajectories", "contexts", "logit lens", "neighbours")
+DIMENSION_ORDERS = ("as they are", "variance", "mean magnitude", "clustered")
+LENS_COLOURS = ("probability", "entropy", "rank", "KL")
+FLOW_VIEWS = ("maps", "routes", "fidelity")
+EMBEDDINGS = ("PCA", "t-SNE")
+
 # The values that a field of the selection may have, by its name.
 CHOICES = {
     "block": BLOCKS,
@@ -51,8 +57,13 @@ CHOICES = {
     "edit": EDITS,
     "compare": COMPARISONS,
     "compare_view": COMPARE_VIEWS,
+    "states_view": STATES_VIEWS,
+    "dimension_order": DIMENSION_ORDERS,
+    "lens_colour": LENS_COLOURS,
+    "flow_view": FLOW_VIEWS,
+    "embedding": EMBEDDINGS,
 }
-NAMED = ("score", "score_across", "score_up", "colour", "measure")
+NAMED = ("score", "score_across", "score_up", "colour", "measure", "flow_method", "vocabulary_token")
 RANGES = {
     "layer": (0, 10_000),
     "head": (0, 10_000),
@@ -75,4 +86,9 @@ RANGES = {
     "other_layer": (0, 10_000),
     "other_head": (0, 10_000),
     "groups": (0, 20),
+    "state": (0, 10_000),
+    "position": (0, 1_000_000),
+    "key_position": (0, 1_000_000),
+    "lens_first": (0, 1_000_000),
+    "route_threshold": (0.001, 1.0),
 }

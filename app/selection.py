@@ -24,7 +24,8 @@ class Selection:
     what is translated, `written` how many German tokens are shown (0: all), `translation_head` -1 the mean of its layer.
     `score`, `score_across`, `score_up` and `colour` name scores of heads ("role": what the heads do); `edits` are
     interventions as text, "L3H1:off"; `effect_texts` and `references` have a text a line;
-    `other_layer`, `other_head` and `other_model` are what something is compared with.
+    `other_layer`, `other_head` and `other_model` are what something is compared with. `state` 0 is what enters the first
+    layer, n what layer n - 1 hands on; `position` and `key_position` count tokens, the one that looks and the one looked at.
     """
 
     model: str = DEFAULT_MODEL
@@ -97,6 +98,19 @@ class Selection:
     other_layer: int = 4
     other_head: int = 3
     other_model: str = "small-decoder"
+    states_view: str = "dimensions"
+    state: int = 4
+    position: int = 10
+    key_position: int = 2
+    dimension_order: str = "as they are"
+    overlaid: bool = False
+    lens_colour: str = "probability"
+    lens_first: int = 0
+    vocabulary_token: str = "123"
+    flow_view: str = "maps"
+    flow_method: str = "norms"
+    route_threshold: float = 0.04
+    embedding: str = "PCA"
 
 
 # What a new text takes back: the words of the old one that were chosen.

@@ -11,7 +11,18 @@ from app.selection import Selection, read_selection, source_of, write_selection
 from app.talks import Talk
 from model.catalog import DEFAULT_MODEL
 
-TYPED = ("text", "second", "target", "revision", "other", "english", "edits", "effect_texts", "references")
+TYPED = (
+    "text",
+    "second",
+    "target",
+    "revision",
+    "other",
+    "english",
+    "edits",
+    "effect_texts",
+    "references",
+    "vocabulary_token",
+)
 
 
 def selection() -> Selection:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.app_server import browsing, serving
-from tests.browser_actions import first_picture, settled, wait_for_data
+from tests.browser_actions import FIND, first_picture, settled, wait_for_data
 
 SIZES = {"1280": (1280, 800), "1920": (1920, 1080)}
 
@@ -33,6 +33,25 @@ def heads(page) -> None:
 def compare(page) -> None:
     """Wait for both maps and their difference."""
     wait_for_data(page, "head_comparison", "focus", "-1 -1")
+    settled(page)
+
+
+def states(page) -> None:
+    """Wait for the heatmap of the dimensions."""
+    wait_for_data(page, "value_matrix", "updates", "1")
+    settled(page)
+
+
+def flow(page) -> None:
+    """Wait for the routes to a token."""
+    page.wait_for_function(f"() => ({FIND})('picture')?.querySelector('svg')")
+    settled(page)
+
+
+def why(page) -> None:
+    """Wait for the chain of numbers and the dimensions."""
+    wait_for_data(page, "head_view", "selected", "q10")
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length >= 2")
     settled(page)
 
 
@@ -68,13 +87,21 @@ PAGES: dict[str, Callable] = {
     "coreference": coreference,
     "heads": heads,
     "compare": compare,
+    "states": states,
+    "flow": flow,
+    "why": why,
     "translation": translation,
     "position": position,
     "cost": cost,
     "talk": talk,
 }
 # What a page shows where that is more than its default.
-SELECTIONS = {"attention": "/", "heads": "/heads?layer=2&head=8", "compare": "/compare?compare=sentences"}
+SELECTIONS = {
+    "attention": "/",
+    "heads": "/heads?layer=2&head=8",
+    "compare": "/compare?compare=sentences",
+    "flow": "/flow?flow_view=routes",
+}
 
 
 def take(folder: Path) -> None:

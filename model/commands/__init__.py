@@ -11,6 +11,7 @@ from model.errors import HeadscopeError
 COMMANDS = {
     "coreference": "which heads link a pronoun to its antecedent, on Winogender, WinoBias or GAP",
     "evaluate": "BLEU of a translation model, bits per character or loss by position of a language model, on your files",
+    "fidelity": "how well attention, rollout, flow, norms, value zeroing and gradients agree with blank-out, on your texts",
     "ship": "averaged weights of a training run as a model to load, with its card",
     "study": "what every head of a model does over thousands of sentences: positions, tokens, dependency relations",
     "train": "one of our own architectures: a translation model or a small decoder",
