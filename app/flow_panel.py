@@ -13,7 +13,7 @@ from app.choices import FLOW_VIEWS
 from app.comparison_exports import comparison_makers
 from app.components.canvases import canvas
 from app.components.comparison_messages import comparison_message
-from app.drawing import export_pictures, show
+from app.drawing import export_pictures, show, show_in_rows
 from app.export import describe
 from app.exporting import Files
 from app.figures.flow_routes import flow_routes
@@ -31,6 +31,7 @@ from model.analysis.norms import mixing_ratio
 from model.analysis.views import attention_view
 from model.errors import HeadscopeError
 from model.loading import LoadedModel
+from model.relevance.corpus import shipped_fidelity
 from model.trace import Trace
 from model.value_projection import ValueMixings
 
@@ -175,19 +176,29 @@ def _routes_picture(routes, tokens: list[str], title: str, origin: dict, look: T
 def _fidelity(loaded: LoadedModel, mixings: ValueMixings, _stack: str, row) -> None:
     with progress_bar("Blanking out every token", patience=0.0) as tell:
         found = flow_engine.fidelity_of(state.selection(), loaded, tell)
-    frame = pd.DataFrame([vars(one) for one in found.rows])
-    table = frame.assign(layer=frame.layer.map(lambda layer: "all" if pd.isna(layer) else f"L{int(layer)}"))
-    layers = list(dict.fromkeys(sorted(table.layer, key=lambda name: (name == "all", len(name), name))))
-    methods = list(dict.fromkeys(table.method))
-    grid = table.pivot(index="method", columns="layer", values="spearman").reindex(index=methods, columns=layers)
-    picture = lambda look: matrix_chart(  # noqa: E731 - a picture is a function of the theme
-        grid.to_numpy(dtype=float), theme=look, title="Spearman with blanking out", rows="method", across="layer",
-        label="Spearman", tokens=(methods, layers), numbers=True, longest=32,
-    )  # fmt: skip
-    show(picture, "fidelity")
+    frames = {"this text": pd.DataFrame([vars(one) for one in found.rows])}
+    shipped = shipped_fidelity(loaded.name)
+    if shipped is not None:
+        rows = pd.DataFrame([vars(one) for one in shipped.rows])
+        frames[f"{shipped.texts} sentences"] = rows.rename(columns={"mean": "spearman"})
+    pictures = {f"fidelity, {name}": partial(_fidelity_picture, frame, name) for name, frame in frames.items()}
+    show_in_rows(pictures)
     st.caption(flow_explanations.FIDELITY)
     for method, reason in found.relevances.refused.items():
         st.html(f'<p class="hint"><b>{html.escape(method)}</b>: {html.escape(reason)}</p>')
     with row:
         origin = describe(mixings.trace.provenance, title=f"{loaded.name}: fidelity", kind="fidelity")
-        export_pictures({"fidelity": picture}, f"{loaded.name} fidelity", origin, {"fidelity": frame})
+        numbers = dict(zip(pictures, frames.values(), strict=True))
+        export_pictures(pictures, f"{loaded.name} fidelity", origin, numbers)
+
+
+def _fidelity_picture(frame: pd.DataFrame, name: str, look: Theme):
+    """Return the chart of methods by layers."""
+    table = frame.assign(layer=frame.layer.map(lambda layer: "all" if pd.isna(layer) else f"L{int(layer)}"))
+    layers = sorted(set(table.layer), key=lambda layer: (layer == "all", len(layer), layer))
+    methods = list(dict.fromkeys(table.method))
+    grid = table.pivot(index="method", columns="layer", values="spearman").reindex(index=methods, columns=layers)
+    return matrix_chart(
+        grid.to_numpy(dtype=float), theme=look, title=f"Spearman with blanking out, {name}", rows="method", across="layer",
+        label="Spearman", tokens=(methods, layers), numbers=True, longest=32,
+    )  # fmt: skip

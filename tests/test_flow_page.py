@@ -7,6 +7,7 @@ from app import flow_explanations
 from model import load_model, record
 from model.analysis.norms import head_attention_norms, row_shares
 from model.analysis.rollout import attention_rollout, combined_heads
+from model.relevance.corpus import shipped_fidelity
 from model.value_projection import record_mixings
 from tests.app_session import html_of, messages, notices, open_page
 
@@ -70,8 +71,17 @@ def test_routes_say_their_limit_before_computing():
 def test_fidelity_of_every_method_on_this_text():
     session = shown(FLOW, flow_view="fidelity", text="The dog ran home.")
     assert not notices(session)
-    assert len(session.get("vega_lite_chart")) == 1
+    assert len(session.get("vega_lite_chart")) == 2
     assert "receptive field" in html_of(session)
+
+
+def test_fidelity_over_a_set_comes_with_the_bundled_encoder():
+    results = shipped_fidelity("minilm")
+    found = {(row.method, row.layer): row for row in results.rows}
+    assert results.texts == 300
+    assert found["relevancy", 5].low > found["rollout", 5].high
+    assert shipped_fidelity("small-decoder") is None
+    assert shipped_fidelity("../minilm") is None
 
 
 @pytest.mark.parametrize("model", ["minilm", "small-decoder", "transformer-tiny"])

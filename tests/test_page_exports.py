@@ -28,7 +28,13 @@ PAGES = {
     "lens": ("states", {"states_view": "logit lens", "model": "small-decoder"}, {"lens"}),
     "flow": ("flow", {}, {"maps", "mixing"}),
     "routes": ("flow", {"flow_view": "routes"}, {"routes"}),
-    "fidelity": ("flow", {"flow_view": "fidelity", "text": "The dog ran home."}, {"fidelity"}),
+    "fidelity": (
+        "flow", {"flow_view": "fidelity", "text": "The dog ran home."}, {"fidelity, this text", "fidelity, 300 sentences"},
+    ),
+        "flow",
+        {"flow_view": "fidelity", "text": "The dog ran home."},
+        {"fidelity, this text", "fidelity, 300 sentences"},
+    ),
     "why": ("why", {}, {"chain", "dimensions", "plane"}),
     "layer similarity": ("compare", {"compare_view": "layer similarity"}, {"hidden states", "attention"}),
 }

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from model.analysis.intervals import ClusterBootstrap, percentile_interval
+from model.catalog import BUNDLED
 from model.encoding import encode
 from model.errors import HeadscopeError
 from model.loading import LoadedModel
@@ -26,6 +27,7 @@ FORMAT = "headscope fidelity 1"
 LARGEST_FILE = 16 * 2**20
 # Stands for "no layer" where layers are numbers.
 _WHOLE = -1
+_SHIPPED = Path(__file__).parents[1] / "results" / "fidelity"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,12 @@ def read_json(path: str | PathLike) -> FidelityResults:
         path, FidelityResults, _checked, layout=FORMAT, largest=LARGEST_FILE, called="fidelity results",
         command="python -m model fidelity",
     )  # fmt: skip
+
+
+def shipped_fidelity(model: str) -> FidelityResults | None:
+    """Return the results that come with a bundled model (see the README beside them); None for any other."""
+    path = _SHIPPED / f"{model}.json"
+    return read_json(path) if model in BUNDLED and path.is_file() else None
 
 
 def _checked(results: FidelityResults) -> FidelityResults:
