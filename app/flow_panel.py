@@ -199,6 +199,6 @@ def _fidelity_picture(frame: pd.DataFrame, name: str, look: Theme):
     methods = list(dict.fromkeys(table.method))
     grid = table.pivot(index="method", columns="layer", values="spearman").reindex(index=methods, columns=layers)
     return matrix_chart(
-        grid.to_numpy(dtype=float), theme=look, title=f"Spearman with blanking out, {name}", rows="method", across="layer",
+        grid.to_numpy(dtype=float), theme=look, title=f"Spearman with blanking out, {name}", rows="", across="layer",
         label="Spearman", tokens=(methods, layers), numbers=True, longest=32,
     )  # fmt: skip

@@ -29,8 +29,6 @@ PAGES = {
     "flow": ("flow", {}, {"maps", "mixing"}),
     "routes": ("flow", {"flow_view": "routes"}, {"routes"}),
     "fidelity": (
-        "flow", {"flow_view": "fidelity", "text": "The dog ran home."}, {"fidelity, this text", "fidelity, 300 sentences"},
-    ),
         "flow",
         {"flow_view": "fidelity", "text": "The dog ran home."},
         {"fidelity, this text", "fidelity, 300 sentences"},

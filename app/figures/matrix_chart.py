@@ -45,9 +45,9 @@ def matrix_chart(
     width, height = _sides(*values.shape, square, least)
     chart = alt.Chart(frame).encode(
         x=alt.X("column:O", title=across, axis=_axis(texts[1], tokens is not None, longest, width)),
-        y=alt.Y("row:O", title=rows, axis=_axis(texts[0], tokens is not None, longest)),
+        y=alt.Y("row:O", title=rows or None, axis=_axis(texts[0], tokens is not None, longest)),
         tooltip=[
-            alt.Tooltip("row_text:N", title=rows),
+            alt.Tooltip("row_text:N", title=rows or "row"),
             alt.Tooltip("column_text:N", title=across),
             alt.Tooltip("told:N", title=label),
         ],
@@ -81,7 +81,10 @@ def _numbers(values: pd.Series, low: float, limit: float, colours: np.ndarray) -
     known = np.isfinite(values)
     levels = np.rint((LEVELS - 1) * scale_position(values.to_numpy() - low, "linear", limit - low)).astype(int)
     return {
-        "number": [f"{value:.2f}".replace("-", "−") if own else "" for value, own in zip(values, known, strict=True)],
+        "number": [
+            f"{round(value, 2) + 0.0:.2f}".replace("-", "−") if own else ""
+            for value, own in zip(values, known, strict=True)
+        ],
         "ink": [ink(colours[level]) for level in levels],
     }
 
