@@ -4,11 +4,10 @@ Lazy capture registers one function with transformers' AttentionInterface. It co
 fused kernel, exactly as "sdpa" does, and hands queries, keys, values, masks and biases to the collector of this context.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from threading import get_ident
 
 import torch
 from torch import nn
@@ -212,48 +211,3 @@ def _configs(model: PreTrainedModel) -> list:
                 found[id(nested)] = nested
                 queue.append(nested)
     return [config for config in found.values() if hasattr(config, "_attn_implementation_internal")]
-
-
-@contextmanager
-def surrounding(modules: Iterable[nn.Module], before: Callable, after: Callable) -> Iterator[None]:
-    """Call `before`(module, args, kwargs) and `after`(module, output) around every call of these modules in this thread."""
-    thread = get_ident()
-
-    # Another thread may run the same model meanwhile.
-    def begin(module, args, kwargs):
-        if get_ident() == thread:
-            before(module, args, kwargs)
-
-    def end(module, _args, output):
-        if get_ident() == thread:
-            after(module, output)
-
-    modules = list(modules)
-    hooks = [module.register_forward_pre_hook(begin, with_kwargs=True) for module in modules]
-    hooks += [module.register_forward_hook(end) for module in modules]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
-def announcing(model: PreTrainedModel, begin: Callable[[], None]) -> Iterator[None]:
-    """Call `begin` before every forward pass of the model."""
-    hook = model.register_forward_pre_hook(lambda _model, _args: begin())
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-@contextmanager
-def listening(modules: Iterable[torch.nn.Module], listen: Callable) -> Iterator[None]:
-    """Call `listen`(module, args, kwargs, output) after every call of these modules; what it returns is their output."""
-    hooks = [module.register_forward_hook(listen, with_kwargs=True) for module in modules]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from model.attention_interface import announcing, attention_implementation
+from model.attention_interface import attention_implementation
 from model.collector import Collector
 from model.errors import HeadscopeError, InputError
 from model.head_changes import HeadChanges, RunningChanges, changing, intervened_on
 from model.interventions import FrozenHeads, HeadIntervention, ScaleHeads
 from model.lazy_capture import captured, collected
 from model.loading import LoadedModel
+from model.module_hooks import announcing
 from model.running_alone import running_alone
 
 Place = tuple[str, int]

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.attention_interface import listening
 from model.collector import parts_of
 from model.errors import HeadscopeError, InputError
 from model.lazy_capture import forward
 from model.loading import LoadedModel
+from model.module_hooks import listening
 from model.running_alone import running_alone
 
 _IDS = ("input_ids", "decoder_input_ids")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from model.attention_interface import listening
+from model.module_hooks import listening
 
 _CHUNKED = ("LSHSelfAttention", "LocalSelfAttention")
 

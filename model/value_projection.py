@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from model.attention_interface import announcing, current_collector, listening
+from model.attention_interface import current_collector
 from model.collector import parts_of
 from model.encoding import encode
 from model.errors import HeadscopeError
@@ -17,6 +17,7 @@ from model.interventions import HeadIntervention
 from model.layers import LazyLayer
 from model.lazy_capture import Progress
 from model.loading import LoadedModel
+from model.module_hooks import announcing, listening
 from model.recording import record_encoding
 from model.residual_sums import ModuleCall, ResidualSum, as_rows, residual_sum, tensors_in
 from model.running_alone import running_alone

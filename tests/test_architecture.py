@@ -111,9 +111,9 @@ RULES = {
         outside("app/cache.py"), never_uses("cache_data|cache_resource|experimental_memo|experimental_singleton"),
         {"app/a.py": "@st.cache_data\ndef f(): ...", "pages/b.py": "from streamlit import cache_resource as keep"},
     ),
-    "one place stands between a model and its attention": (
+    "two files stand between a model and its attention": (
         # Our own architectures call their attention as every model of transformers does.
-        outside("model/attention_interface.py", "model/architectures/attention.py"),
+        outside("model/attention_interface.py", "model/module_hooks.py", "model/architectures/attention.py"),
         never_uses(rf"AttentionInterface|AttentionMaskInterface|ALL_ATTENTION_FUNCTIONS|{HOOK.pattern}"),
         {"model/a.py": "from transformers import AttentionInterface", "app/b.py": "module.register_forward_hook(print)",
          "model/c.py": "block.register_forward_pre_hook(print)", "model/d.py": "layer.register_full_backward_hook(print)"},

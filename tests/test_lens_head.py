@@ -84,12 +84,12 @@ def recorded(name: str):
 def test_the_last_layer_gives_the_model_s_own_logits(name):
     model, inputs, states, own = recorded(name)
     part = FinalPart(wrap(model), inputs, len(states) - 1)
-    torch.testing.assert_close(part.logits(states[-1]), own, atol=1e-6, rtol=1e-6)
-    assert float(part.difference(part.logits(states[-1]), own)) <= 1e-6
+    torch.testing.assert_close(part.logits(states[-1]), own, atol=1e-5, rtol=1e-5)
+    assert float(part.difference(part.logits(states[-1]), own)) <= 5e-6
     # Layers side by side are as each by itself, and none is the last one's.
     together = part.logits(torch.cat(states)).split(len(own))
     for layer, logits in enumerate(together):
-        torch.testing.assert_close(logits, part.logits(states[layer]), atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(logits, part.logits(states[layer]), atol=1e-5, rtol=1e-5)
         assert layer == len(states) - 1 or (logits - own).abs().max() > 1e-3
 
 

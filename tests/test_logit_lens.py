@@ -56,7 +56,7 @@ def test_a_causal_model_is_to_predict_the_next_token():
             logits = model.lm_head(model.transformer.ln_f(torch.tensor(state)))
             for place, token in enumerate(tokens[1:]):
                 found = lens.entropy[layer, place], lens.rank[layer, place], lens.truth_probability[layer, place]
-                assert found == pytest.approx(expected_readings(logits[place], token.id), rel=1e-4, abs=1e-6)
+                assert found == pytest.approx(expected_readings(logits[place], token.id), rel=1e-4, abs=1e-5)
     assert (lens.rank[:, -1] == 0).all()
     assert np.isnan(lens.truth_probability[:, -1]).all()
 
@@ -64,7 +64,7 @@ def test_a_causal_model_is_to_predict_the_next_token():
 def test_the_last_layer_is_the_model_itself():
     for task in ("causal", "masked", "translation"):
         lens = logit_lens(of_task(task), TEXT, target="it rains" if task == "translation" else None)
-        assert lens.difference <= 1e-6
+        assert lens.difference <= 5e-6
         assert lens.divergence[-1] == pytest.approx(0, abs=1e-5)
         assert lens.agrees[-1].all()
         assert lens.agreement[-1] == 1
@@ -139,7 +139,7 @@ def test_interventions_are_seen():
     plain, changed = logit_lens(loaded, TEXT), logit_lens(loaded, TEXT, interventions=change)
     assert np.array_equal(plain.entropy[0], changed.entropy[0])
     assert abs(plain.entropy[1:] - changed.entropy[1:]).max() > 1e-3
-    assert changed.difference <= 1e-6
+    assert changed.difference <= 5e-6
     assert changed.provenance.interventions == intervention_text(change)
 
 
@@ -213,7 +213,7 @@ def test_what_progress_raises_cancels_and_leaves_the_model_as_it_was(kind, share
         logit_lens(wrap(model), tiny_inputs("gpt2"), progress=stop)
     assert settings(model) == before
     assert lens_head._calls.get() is None
-    assert logit_lens(wrap(model), tiny_inputs("gpt2")).difference <= 1e-6
+    assert logit_lens(wrap(model), tiny_inputs("gpt2")).difference <= 5e-6
     assert settings(model) == before
 
 
@@ -256,4 +256,4 @@ def test_a_bundled_model_reads_five_hundred_tokens():
     ids = torch.randint(10, 4000, (1, count), generator=torch.Generator().manual_seed(0))
     lens = logit_lens(loaded, {"input_ids": ids})
     assert lens.entropy.shape[1] == count
-    assert lens.difference <= 1e-6
+    assert lens.difference <= 5e-6

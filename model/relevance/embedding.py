@@ -6,8 +6,8 @@ from threading import get_ident
 
 from torch import Tensor, nn
 
-from model.attention_interface import listening
 from model.loading import LoadedModel
+from model.module_hooks import listening
 
 
 @contextmanager

@@ -11,19 +11,21 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from model.attention_interface import attention_implementation, surrounding
+from model.attention_interface import attention_implementation
 from model.collector import parts_of
 from model.encoding import Encoding, running
 from model.errors import HeadscopeError, tell
 from model.intervening import LayerPlan, Place, layer_plan
 from model.lazy_capture import Progress, forward
 from model.loading import LoadedModel
+from model.module_hooks import surrounding
 from model.part_changes import PartChanges, changing_parts
 from model.relevance.copies import copied, in_pieces
 from model.running_alone import running_alone
 
 MOST_TOKENS = 512
 _TOLERANCE = 1e-4
+_ROUNDING = 1e-12
 
 
 @dataclass(eq=False)
@@ -127,7 +129,9 @@ def _layer_changes(loaded: LoadedModel, module: nn.Module, call: _BlockCall) -> 
         # As half the squared distance of vectors of length one, which rounds less where little has changed.
         distances = (normalize(output.float(), dim=-1) - directions).double().square().sum(dim=-1) / 2
         columns.append(distances.T.cpu().numpy())
-    return np.concatenate(columns, axis=1)
+    changes = np.concatenate(columns, axis=1)
+    # Below that is the rounding of float32 alone, which a row that is scaled to one would make much of.
+    return np.where(changes < _ROUNDING, 0.0, changes)
 
 
 def _first(output: Tensor | tuple) -> Tensor:
