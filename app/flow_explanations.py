@@ -1,7 +1,6 @@
 """User-facing prose of the pages Flow and Why; no code."""
 
 FLOW_QUESTION = "What does attention move?"
-FLOW_NEEDS_A_MODEL = "This page runs a model. Choose one in the sidebar."
 FLOW_VIEW_NAMES = {"maps": "Maps", "routes": "Routes to a token", "fidelity": "Which map to trust"}
 # What each method is: its title, what it does, its formula, its paper and its limits.
 METHODS = {

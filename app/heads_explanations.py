@@ -24,7 +24,6 @@ STUDY_MISSING = (
     "“python -m model study --model {model} --data TEXTS --out heads.parquet” and open it here."
 )
 OPEN_STUDY = "A Parquet file that “python -m model study” wrote."
-NO_STUDY_OF_FILE = "This page runs a model or reads a study. Choose a model in the sidebar."
 SCORE_HELP = (
     "What the grid shows for every head. Relations of words are in the list too where the study had annotated text."
 )

@@ -1,7 +1,6 @@
 """User-facing prose of the page Hidden states; no code."""
 
 STATES_QUESTION = "What do the layers hold?"
-STATES_NEED_A_MODEL = "This page runs a model. Choose one in the sidebar."
 STATES_VIEW_NAMES = {
     "dimensions": "Dimensions",
     "norms": "Norms",

@@ -1,20 +1,10 @@
 """What does attention move, and where does it end up?"""
 
-import streamlit as st
-
-from app import flow_explanations, panels, sidebar, state
+from app import explanations, flow_explanations, panels, state
+from app.model_page import opened_model
 from app.progress import progress_bar
 
-head = st.container(horizontal=True, vertical_alignment="center", gap="small")
-with head:
-    panels.question(flow_explanations.FLOW_QUESTION)
-if state.chosen_source() == "file":
-    panels.notice(flow_explanations.FLOW_NEEDS_A_MODEL)
-    st.stop()
-with panels.guarded():
-    loaded = sidebar.loaded_model(state.selection())
-    panels.warnings(loaded.warnings)
-    sidebar.facts(loaded)
+head, loaded = opened_model(flow_explanations.FLOW_QUESTION, explanations.FILE_NO_MODEL)
 with panels.guarded():
     with progress_bar("Starting"):
         # Late, since it takes seconds the first time: the question stands before it.

@@ -1,20 +1,10 @@
 """What does each head do, and what happens without it?"""
 
-import streamlit as st
-
-from app import heads_explanations, panels, sidebar, state
+from app import explanations, heads_explanations, panels, state
+from app.model_page import opened_model
 from app.progress import progress_bar
 
-head = st.container(horizontal=True, vertical_alignment="center", gap="small")
-with head:
-    panels.question(heads_explanations.HEADS_QUESTION)
-if state.chosen_source() == "file":
-    panels.notice(heads_explanations.NO_STUDY_OF_FILE)
-    st.stop()
-with panels.guarded():
-    loaded = sidebar.loaded_model(state.selection())
-    panels.warnings(loaded.warnings)
-    sidebar.facts(loaded)
+head, loaded = opened_model(heads_explanations.HEADS_QUESTION, explanations.FILE_NO_MODEL)
 with panels.guarded():
     with progress_bar("Starting"):
         # Late, since it takes seconds the first time: the question stands before it.
