@@ -4,6 +4,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, eq=False)
+class _Sized:
+    value: object
+    nbytes: int
 
 
 class BoundedStore:
@@ -36,6 +43,15 @@ class BoundedStore:
                 found = make()
                 self.put(key, found)
         return found
+
+    def get_or_make_sized(self, key: Hashable, make: Callable[[], object], nbytes: Callable[[object], int]) -> object:
+        """Return the value under `key` as `get_or_make` does, of a kind that does not say its own size."""
+
+        def made() -> _Sized:
+            value = make()
+            return _Sized(value, nbytes(value))
+
+        return self.get_or_make(key, made).value
 
     @contextmanager
     def _making_of(self, key: Hashable) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """What attention moves in a text, by every method, each made once and shared. Imports torch: import this late."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,27 +29,11 @@ from model.value_projection import ValueMixings, record_mixings
 Progress = Callable[[float], None]
 
 
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """Anything with the size that it counts for in a store."""
-
-    value: object
-    nbytes: int
-
-
-def _kept(key: tuple, make: Callable[[], object], size: Callable[[object], int]):
-    def made() -> Kept:
-        value = make()
-        return Kept(value, size(value))
-
-    return cache.runs().get_or_make(key, made).value
-
-
 def mixings_of(selection: Selection, loaded: LoadedModel, progress: Progress) -> ValueMixings:
     """Return the run of the text with what every layer adds up."""
     target = selection.target.strip() or None
     key = (*engine.model_key(selection), selection.text, target, "mixings")
-    return _kept(
+    return cache.runs().get_or_make_sized(
         key,
         lambda: record_mixings(
             loaded, selection.text, target=target if loaded.is_encoder_decoder else None, progress=progress
@@ -92,7 +75,7 @@ def layer_maps(
         "value zeroing": lambda: _zeroed(selection, loaded, stack, progress),
         "gradient x attention": lambda: _gradient(selection, loaded, stack),
     }  # fmt: skip
-    return _kept(key, made[method], lambda maps: maps.nbytes)
+    return cache.runs().get_or_make_sized(key, made[method], lambda maps: maps.nbytes)
 
 
 def route_contributions(mixings: ValueMixings, stack: str, progress: Progress) -> tuple[np.ndarray, str]:
@@ -117,14 +100,16 @@ def rotary_layout(selection: Selection, loaded: LoadedModel, stack: str) -> Rota
         except HeadscopeError:
             return {}
 
-    layouts = _kept((*engine.model_key(selection), "rotary layouts"), made, lambda _found: 100_000)
+    layouts = cache.runs().get_or_make_sized(
+        (*engine.model_key(selection), "rotary layouts"), made, lambda _found: 100_000
+    )
     return layouts.get((stack, selection.layer))
 
 
 def fidelity_of(selection: Selection, loaded: LoadedModel, progress: Progress) -> TextFidelity:
     """Return how each method agrees with blanking tokens out."""
     key = (*engine.model_key(selection), selection.text, selection.target, "fidelity")
-    return _kept(
+    return cache.runs().get_or_make_sized(
         key, lambda: text_fidelity(loaded, _encoding(selection, loaded), progress=progress), lambda _found: 1_000_000
     )
 

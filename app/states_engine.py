@@ -1,9 +1,7 @@
 """What the page Hidden states shows of a selection, each made once and shared. Imports torch: import this late."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from app import cache, engine
 from app.engine import Run
@@ -13,18 +11,6 @@ from model.loading import LoadedModel
 from model.logit_lens import logit_lens
 
 Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True, eq=False)
-class KeptLens:
-    """A logit lens with the size that it counts for in a store."""
-
-    lens: LogitLens
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the arrays, in bytes, nearly."""
-        return 3 * self.lens.top_ids.nbytes + 10_000
 
 
 def runs_of(selection: Selection, loaded: LoadedModel, second: bool, progress: Progress) -> list[Run]:
@@ -43,14 +29,9 @@ def lens_of(selection: Selection, loaded: LoadedModel, progress: Progress) -> Lo
     target = selection.target.strip() or None
     key = (*engine.model_key(selection), selection.text, target, "lens")
 
-    def make() -> KeptLens:
-        return KeptLens(
-            logit_lens(loaded, selection.text, target=target if loaded.is_encoder_decoder else None, progress=progress)
-        )
-
-    return cache.pictures().get_or_make(key, make).lens
-
-
-def states_of(run: Run, side: str) -> tuple[np.ndarray, ...]:
-    """Return the states of one side of a run, each [position, d_model]."""
-    return run.trace.hidden_states(side)
+    own = target if loaded.is_encoder_decoder else None
+    return cache.pictures().get_or_make_sized(
+        key,
+        lambda: logit_lens(loaded, selection.text, target=own, progress=progress),
+        lambda lens: 3 * lens.top_ids.nbytes + 10_000,
+    )

@@ -183,3 +183,19 @@ def test_many_threads_and_keys_leave_the_store_within_its_bounds():
         assert set(pool.map(ask, range(2000))) == {10}
     assert store.nbytes == 40
     assert not store._making
+
+
+def test_values_that_do_not_know_their_size_are_counted_too():
+    store, made = BoundedStore(max_bytes=10), []
+
+    def value(name: str):
+        made.append(name)
+        return [name]
+
+    for name in ("a", "b", "a", "c", "a"):
+        assert store.get_or_make_sized(name, lambda name=name: value(name), len) == [name]
+    assert made == ["a", "b", "c"]
+    assert store.nbytes == 3
+    for name in ("d", "e"):
+        store.get_or_make_sized(name, lambda name=name: value(name), lambda _value: 6)
+    assert store.nbytes == 6

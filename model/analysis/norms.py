@@ -6,6 +6,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from model.analysis.norm_forms import MixedVectors, mixed_vectors
+from model.analysis.rollout import rows_to_one
 from model.errors import HeadscopeError
 from model.value_projection import ValueMixing, row_blocks
 
@@ -75,8 +76,7 @@ def row_shares(norms: Float32[np.ndarray, "*any key"]) -> Float32[np.ndarray, "*
     Rows sum to one, so that they can be read beside weights. A share of norms is no share of the result: vectors that point
     against each other both count in full.
     """
-    total = norms.sum(axis=-1, keepdims=True)
-    return norms / np.where(total > 0, total, np.float32(1))
+    return rows_to_one(norms).astype(np.float32)
 
 
 def mixing_ratio(mixing: ValueMixing, form: str = "residual") -> Float32[np.ndarray, " query"]:
