@@ -8,6 +8,6 @@ function mountPicture({ data, parentElement }) {
   root.classList.toggle("fit", fit);
   root.setAttribute("aria-label", description);
   // Where its end was seen, its end stays in sight as it grows.
-  if (scrolled) root.scrollLeft = root.scrollWidth;
+  if (scrolled && !fit) root.scrollLeft = root.scrollWidth;
   return () => {};
 }
