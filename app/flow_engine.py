@@ -16,17 +16,21 @@ from model.analysis.rollout import (
     receptive_field_corrected,
     rows_to_one,
 )
+from model.effects.batches import model_task
 from model.encoding import encode
 from model.errors import HeadscopeError
 from model.loading import LoadedModel
 from model.relevance.fidelity import TextFidelity, text_fidelity
 from model.relevance.gradients import gradient_attention, weight_gradients
-from model.relevance.outputs import usual_output
+from model.relevance.outputs import output_at
 from model.relevance.value_zeroing import stacked, value_zeroing
 from model.rotary_layout import RotaryLayout, rotary_layouts
+from model.tokens import Token
 from model.value_projection import ValueMixings, record_mixings
 
 Progress = Callable[[float], None]
+# Methods that ask what one output of the model comes from.
+OF_AN_OUTPUT = ("gradient x attention",)
 
 
 def mixings_of(selection: Selection, loaded: LoadedModel, progress: Progress) -> ValueMixings:
@@ -65,7 +69,8 @@ def layer_maps(
     method: str, selection: Selection, loaded: LoadedModel, mixings: ValueMixings, stack: str, progress: Progress
 ) -> np.ndarray:
     """Return the maps [layer, query, key] of a method that takes all layers together."""
-    key = (*engine.model_key(selection), selection.text, selection.target, method, stack)
+    position = selection.position if method in OF_AN_OUTPUT else None
+    key = (*engine.model_key(selection), selection.text, selection.target, method, stack, position)
     made = {
         "rollout": lambda: attention_rollout(combined_heads(mixings.trace, stack)),
         "rollout, receptive field": lambda: receptive_field_corrected(
@@ -76,6 +81,14 @@ def layer_maps(
         "gradient x attention": lambda: _gradient(selection, loaded, stack),
     }  # fmt: skip
     return cache.runs().get_or_make_sized(key, made[method], lambda maps: maps.nbytes)
+
+
+def output_tokens(method: str, loaded: LoadedModel, mixings: ValueMixings) -> tuple[Token, ...] | None:
+    """Return the tokens at which a method may be asked for the model's output; None where it asks for none of them."""
+    if method not in OF_AN_OUTPUT or model_task(loaded) == "encoder":
+        return None
+    sides = mixings.trace.tokens
+    return sides["decoder"] if "decoder" in sides else next(iter(sides.values()))
 
 
 def route_contributions(mixings: ValueMixings, stack: str, progress: Progress) -> tuple[np.ndarray, str]:
@@ -143,5 +156,5 @@ def _zeroed(selection: Selection, loaded: LoadedModel, stack: str, progress: Pro
 
 def _gradient(selection: Selection, loaded: LoadedModel, stack: str) -> np.ndarray:
     encoding = _encoding(selection, loaded)
-    found = weight_gradients(loaded, encoding, usual_output(loaded, encoding))
+    found = weight_gradients(loaded, encoding, output_at(loaded, encoding, selection.position))
     return rows_to_one(np.abs(gradient_attention(found, stack)))

@@ -51,7 +51,8 @@ METHODS = {
         "How much the chosen output would change with each weight, times the weight, over the heads.",
         "mean_h |A ∂y/∂A|",
         "Chefer et al. 2021, after Barkan et al. 2021",
-        "Of one output: the likeliest next token, or the length of the sentence embedding where there is none.",
+        "Of one output: the next token of the text at a position that you choose, or the length of the sentence embedding where "
+        "the model predicts no token.",
     ),
     "rollout": (
         "Rollout",

@@ -78,6 +78,9 @@ def _maps(loaded: LoadedModel, mixings: ValueMixings, stack: str, row) -> None:
             **state.bound("flow_method"),
         )  # fmt: skip
         heads_controls.head_control(heads_controls.heads_of(mixings.trace, stack))
+        asked = flow_engine.output_tokens(method, loaded, mixings)
+        if asked is not None:
+            states_controls.token_control(asked, "Output at", "position")
     selection = state.selection()
     head = selection.head if method in flow_explanations.PER_HEAD else None
     place = (stack, selection.layer, selection.head)

@@ -6,10 +6,15 @@ import pytest
 from app import flow_explanations
 from model import load_model, record
 from model.analysis.norms import head_attention_norms, row_shares
-from model.analysis.rollout import attention_rollout, combined_heads
+from model.analysis.rollout import attention_rollout, combined_heads, rows_to_one
+from model.encoding import encode
+from model.errors import HeadscopeError
 from model.relevance.corpus import shipped_fidelity
+from model.relevance.gradients import gradient_attention, weight_gradients
+from model.relevance.outputs import EmbeddingOutput, TokenOutput, output_at
 from model.value_projection import record_mixings
 from tests.app_session import html_of, messages, notices, open_page
+from tests.effect_models import of_task
 
 FLOW, WHY = "../pages/flow.py", "../pages/why.py"
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -54,6 +59,36 @@ def test_every_method_on_the_decoder_shows_a_map_or_says_why_not(method):
     assert ("head_comparison" in messages(session)) != bool(notices(session))
     if method == "with the layer norm":
         assert "normalises before attention" in notices(session)[0]
+
+
+def test_gradients_are_those_of_the_output_that_is_chosen():
+    loaded = load_model("small-decoder", device="cpu")
+    encoding = encode(loaded, TEXT)
+    maps = {}
+    for position in (3, 6):
+        session = shown(
+            FLOW, flow_method="gradient x attention", model="small-decoder", position=str(position), layer="1", head="0"
+        )
+        assert not notices(session)
+        output = output_at(loaded, encoding, position)
+        assert output.token == int(encoding.tensors["input_ids"][0, position + 1])
+        expected = gradient_attention(weight_gradients(loaded, encoding, output), "decoder")[1]
+        maps[position] = messages(session)["head_comparison"]["second"]
+        assert np.nan_to_num(maps[position]) == pytest.approx(rows_to_one(np.abs(expected)), abs=1e-5)
+    # What comes after the output has no part in it.
+    assert np.nansum(maps[3][4:]) == 0
+    assert np.nansum(maps[6][4:7]) > 0
+
+
+def test_outputs_of_an_encoder_without_a_head_and_of_no_position():
+    loaded = load_model("minilm", device="cpu")
+    assert isinstance(output_at(loaded, encode(loaded, TEXT), 3), EmbeddingOutput)
+    decoder = load_model("small-decoder", device="cpu")
+    masked = of_task("masked")
+    encoding = encode(masked, "it rains")
+    assert output_at(masked, encoding, 1) == TokenOutput(1, int(encoding.tensors["input_ids"][0, 1]))
+    with pytest.raises(HeadscopeError, match="no position 99"):
+        output_at(decoder, encode(decoder, TEXT), 99)
 
 
 @pytest.mark.parametrize("model", ["minilm", "small-decoder", "transformer-tiny"])

@@ -63,6 +63,23 @@ def usual_output(loaded: LoadedModel, encoding: Encoding) -> ChosenOutput:
     return TokenOutput(position, int(logits[0, position].argmax()))
 
 
+def output_at(loaded: LoadedModel, encoding: Encoding, position: int) -> ChosenOutput:
+    """Return what a model says at one position: of the next token of the text in a decoder, of the token there in a masked
+    encoder; `usual_output` after the last token, and where the model predicts nothing.
+
+    Raises HeadscopeError where there is no such position.
+    """
+    task = model_task(loaded)
+    if task == "encoder":
+        return EmbeddingOutput()
+    ids = encoding.tensors[_DECODER if task == "translation" else "input_ids"][0]
+    if not 0 <= position < len(ids):
+        raise HeadscopeError(f"There are positions 0 to {len(ids) - 1}; there is no position {position}.")
+    if task == "masked":
+        return TokenOutput(position, int(ids[position]))
+    return TokenOutput(position, int(ids[position + 1])) if position + 1 < len(ids) else usual_output(loaded, encoding)
+
+
 def check_output(loaded: LoadedModel, encoding: Encoding, output: ChosenOutput) -> None:
     """Raise HeadscopeError where a text has no such output."""
     if isinstance(output, EmbeddingOutput):
