@@ -24,9 +24,6 @@ STUDY_MISSING = (
     "“python -m model study --model {model} --data TEXTS --out heads.parquet” and open it here."
 )
 OPEN_STUDY = "A Parquet file that “python -m model study” wrote."
-SCORE_HELP = (
-    "What the grid shows for every head. Relations of words are in the list too where the study had annotated text."
-)
 SIMILAR = (
     "Heads that stand close do the same: their distance is the square root of the mean Jensen–Shannon divergence between "
     "what they attend to, row by row (Clark et al. 2019). The axes mean nothing by themselves."
@@ -45,7 +42,6 @@ EDIT_GRIDS = {
     "moved": "What that does to the attention of the others. Click one to see it.",
 }
 EDIT_LABELS = {"edits": "is taken from it", "moved": "of its attention moves"}
-EMBEDDING_CHANGE = "1 − cosine of the sentence embedding with and without"
 IMPORTANCE = (
     "Each head switched off by itself (Michel et al. 2019), measured over the texts; beside it the quick estimate from one "
     "backward pass, |∂L/∂ξ|. A head that matters little alone may matter together with others: the curve shows that."

@@ -79,7 +79,7 @@ def grid(study: HeadStudy, stack: str, score: str, head: tuple[int, int], key: s
     message = score_grid_message(
         values, study.layers(stack), label=score_title(score), selected=head, limit=scale_limit(values, score), diverging=False,
     )  # fmt: skip
-    canvas("score_grid", message, key=f"grid_{key}", on_pick=state.on_pick(f"grid_{key}", open_head))
+    canvas("score_grid", message, key=f"grid_{key}", on_pick=state.on_pick(f"grid_{key}", state.open_head))
 
 
 def definition(study: HeadStudy, stack: str, score: str) -> str:
@@ -124,10 +124,5 @@ def _tables(found: KeptStudy, stack: str) -> None:
     )  # fmt: skip
 
 
-def open_head(picked) -> None:
-    """Open the head that was clicked in a grid."""
-    state.change(layer=int(picked[0]), head=int(picked[1]))
-
-
 def _open_named(name: str) -> None:
-    open_head(place_of(name))
+    state.open_head(place_of(name))

@@ -14,7 +14,6 @@ from app.figures.pruning_curve import pruning_curve
 from app.figures.score_grid import score_grid
 from app.figures.theme import Theme
 from app.head_frames import head_name, place_of
-from app.heads_panel import open_head
 from app.importance import Importance
 from app.panels import guarded
 from app.progress import progress_bar
@@ -90,14 +89,14 @@ def _show(loaded: LoadedModel, found: Importance, row) -> None:
         message = score_grid_message(
             effect, found.effects.layers[stack], label=label, selected=selected, limit=limit, diverging=True
         )
-        canvas("score_grid", message, key="importance", on_pick=state.on_pick("importance", open_head))
+        canvas("score_grid", message, key="importance", on_pick=state.on_pick("importance", state.open_head))
         st.markdown(heads_explanations.IMPORTANCE)
         st.html(
             f'<p class="hint">{found.effects.texts} texts; {found.effects.measure} of the whole model {found.effects.plain:.4g} '
             f"{unit}; rank correlation of estimate and effect over all heads {found.correlation:.3f} (Spearman).</p>"
         )
     with right:
-        picked = state.on_point("importance_points", lambda name: open_head(place_of(name)))
+        picked = state.on_point("importance_points", lambda name: state.open_head(place_of(name)))
         show(pictures["estimate"], "importance_points", picked)
         show(pictures["curve"], "curve")
     with row:

@@ -68,7 +68,7 @@ def _show(loaded: LoadedModel, plain: Trace, changed: Trace, stack: str, exports
     with first:
         _grid("edits", _taken(plain, stack, change), plain, stack, 1.0, lambda picked: _toggle(plain, stack, picked))
     with second:
-        _grid("moved", change, plain, stack, max(LEAST_SCALE, float(np.nanmax(change))), _open)
+        _grid("moved", change, plain, stack, max(LEAST_SCALE, float(np.nanmax(change))), state.open_head)
     with third:
         st.html(effect_table(effect_rows(loaded, plain, changed, selection, stack)))
         for table in prediction_tables(loaded, selection):
@@ -107,10 +107,6 @@ def _toggle(trace: Trace, stack: str, picked) -> None:
     selection = state.selection()
     place = (stack if len(trace.stacks) > 1 else None, int(picked[0]), int(picked[1]))
     state.change(edits=edits.toggled_edit(selection.edits, place, selection.edit))
-
-
-def _open(picked) -> None:
-    state.change(layer=int(picked[0]), head=int(picked[1]))
 
 
 def _message(pair: AlignedPair, name: str) -> bytes:

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import export, exporting, state, states_controls, states_engine, states_explanations
+from app import export, exporting, state, states_controls, states_explanations
 from app.exporting import Files
 from app.figures.neighbour_tables import neighbour_tables
 from app.panels import guarded
-from app.progress import progress_bar
 from model.analysis.static_neighbours import Neighbour, nearest_entries, static_neighbours, text_pieces
 from model.loading import LoadedModel
 from model.trace import Trace
@@ -24,13 +23,8 @@ Found = Mapping[str, tuple[Neighbour, ...]]
 def neighbours_panel(loaded: LoadedModel) -> None:
     """Draw the entries of the vocabulary nearest to one token's states, and those nearest to a token itself."""
     with guarded():
-        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+        row, trace, side = states_controls.opened_text(loaded)
         with row:
-            states_controls.input_row(second=False)
-        with progress_bar("Running the model") as tell:
-            trace = states_engine.runs_of(state.selection(), loaded, False, tell)[0].trace
-        with row:
-            side = states_controls.side_control(trace)
             position = states_controls.token_control(trace.tokens[side])
             st.text_input("Or a token by itself", width=150, **state.bound("vocabulary_token"))
         through = _through_layers(loaded, trace, side, position)

@@ -14,7 +14,6 @@ from app.head_evidence import heading
 from app.head_frames import head_name, map_frame, place_of, role_names, roles_of
 from app.head_study import chosen_study
 from app.heads_engine import KeptStudy
-from app.heads_panel import open_head
 from app.panels import guarded, notice
 from model.analysis.head_groups import nearest_heads
 from model.loading import LoadedModel
@@ -51,7 +50,7 @@ def _show(found: KeptStudy, stack: str, exports) -> None:
     picture = _picture(frame, head_name(*place), selection.map_colour)
     left, right = st.columns([0.56, 0.44], gap="medium")
     with left:
-        show(picture, "head_map", state.on_point("head_map", lambda name: open_head(place_of(name))))
+        show(picture, "head_map", state.on_point("head_map", lambda name: state.open_head(place_of(name))))
         st.html(f'<p class="hint">{html.escape(heads_explanations.SIMILAR)}</p>')
     with right:
         st.html(heading(selection, roles, found.source, study))

@@ -147,6 +147,11 @@ def on_pick(key: str, handle: Callable) -> Callable[[], None]:
     return picked
 
 
+def open_head(picked) -> None:
+    """Open the head that was clicked in a grid, (layer, head)."""
+    change(layer=int(picked[0]), head=int(picked[1]))
+
+
 def on_point(key: str, handle: Callable[[str], None]) -> Callable[[], None]:
     """Return the callback of a chart whose points are heads: it hands over the name of the one that was clicked."""
 

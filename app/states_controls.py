@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from app import explanations, state, states_explanations
+from app import explanations, state, states_engine, states_explanations
 from app.choices import DIMENSION_ORDERS, STATES_VIEWS
+from app.progress import progress_bar
 from app.selection import NEW_INPUT
+from model.loading import LoadedModel
 from model.tokens import Token
 from model.trace import Trace
 
@@ -24,6 +26,17 @@ def input_row(second: bool) -> None:
     )
     if second:
         st.text_area("Second sentence", height=68, width=330, **state.bound("other"))
+
+
+def opened_text(loaded: LoadedModel):
+    """Draw the sentence and run it; returns the row, where more widgets may stand, the trace and the side that is shown."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with row:
+        input_row(second=False)
+    with progress_bar("Running the model") as tell:
+        trace = states_engine.runs_of(state.selection(), loaded, False, tell)[0].trace
+    with row:
+        return row, trace, side_control(trace)
 
 
 def side_control(trace: Trace) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import state, states_controls, states_engine, states_explanations
+from app import state, states_controls, states_explanations
 from app.components.canvases import canvas
 from app.components.value_messages import value_matrix_message
 from app.drawing import export_pictures, show, show_in_rows
@@ -16,7 +16,6 @@ from app.figures.state_charts import anisotropy_chart, norm_lines
 from app.figures.theme import Theme
 from app.figures.value_matrix import value_limit, value_matrix
 from app.panels import guarded
-from app.progress import progress_bar
 from model.analysis.state_dimensions import MOST_COLUMNS, outlier_dimensions, state_table
 from model.analysis.state_norms import massive_activations, outlier_tokens, state_norms
 from model.analysis.state_similarity import anisotropy, cosine_similarity, layer_cosines
@@ -29,13 +28,7 @@ from model.trace import Trace
 def states_panel(loaded: LoadedModel) -> None:
     """Draw one view of the states of one text; reruns by itself when something in it is clicked."""
     with guarded():
-        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-        with row:
-            states_controls.input_row(second=False)
-        with progress_bar("Running the model") as tell:
-            trace = states_engine.runs_of(state.selection(), loaded, False, tell)[0].trace
-        with row:
-            side = states_controls.side_control(trace)
+        row, trace, side = states_controls.opened_text(loaded)
         views = {"dimensions": _dimensions, "norms": _norms, "similarity": _similarity}
         views[state.selection().states_view](trace, side, row)
     state.publish()

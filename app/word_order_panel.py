@@ -61,15 +61,11 @@ def _grids(scores: pd.DataFrame, told: dict[str, str], trace: Trace, stack: str)
                 values.to_numpy(), [int(layer) for layer in values.index], label=told[name], selected=(layer, head),
                 limit=1.0, diverging=True,
             )  # fmt: skip
-            canvas("score_grid", message, key=f"order_{name}", on_pick=state.on_pick(f"order_{name}", _open))
+            canvas("score_grid", message, key=f"order_{name}", on_pick=state.on_pick(f"order_{name}", state.open_head))
 
 
 def _grid(scores: pd.DataFrame, name: str) -> pd.DataFrame:
     return scores.pivot(index="layer", columns="head", values=name)
-
-
-def _open(picked) -> None:
-    state.change(layer=int(picked[0]), head=int(picked[1]))
 
 
 def _opened(trace: Trace, stack: str) -> tuple[int, int]:
