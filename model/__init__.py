@@ -17,6 +17,7 @@ Axes, everywhere and in this order:
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
         raise AttributeError(f"module 'model' has no attribute {name!r}")
     value = getattr(import_module(_EXPORTS[name]), name)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -12,14 +13,17 @@ from model.encoding import Encoding, encode
 from model.errors import HeadscopeError, InputError
 from model.intervening import intervening
 from model.interventions import HeadIntervention
+from model.lazy_capture import Progress, captured, collected
 from model.loading import LoadedModel
 from model.recorded_trace import recorded_trace
-from model.recording import Progress, captured, collected, record, record_encoding, rising, running_alone
+from model.recording import record, record_encoding, rising
+from model.running_alone import running_alone
 from model.trace import Trace
 
 OnError = Callable[[int, HeadscopeError], None]
 # What runs together: the index of every text and its encoding, or the text itself where that is encoded only then.
-Batch = list[tuple[int, Encoding | str]]
+Encoded = list[tuple[int, Encoding]]
+Batch = Sequence[tuple[int, Encoding | str]]
 # The share of the work that is done when every text is encoded.
 _ENCODED = 0.05
 
@@ -47,6 +51,7 @@ def record_batches(
     """
     report = rising(progress or (lambda _share: None))
     together = not loaded.is_encoder_decoder
+    batches: list[Any]
     if together:
         batches = _batches(_encoded(loaded, texts, _part(report, 0.0, _ENCODED), on_error), batch_tokens)
     else:
@@ -69,9 +74,9 @@ def record_batches(
     report(1.0)
 
 
-def _encoded(loaded: LoadedModel, texts: Sequence[str], report: Progress, on_error: OnError | None) -> Batch:
+def _encoded(loaded: LoadedModel, texts: Sequence[str], report: Progress, on_error: OnError | None) -> Encoded:
     """Return the encodings of the texts that can be encoded; the model's tokenizer is locked for one text at a time."""
-    encoded: Batch = []
+    encoded: Encoded = []
     for index, text in enumerate(texts):
         try:
             with loaded.lock:
@@ -84,9 +89,9 @@ def _encoded(loaded: LoadedModel, texts: Sequence[str], report: Progress, on_err
     return encoded
 
 
-def _batches(encoded: Batch, batch_tokens: int) -> list[Batch]:
+def _batches(encoded: Encoded, batch_tokens: int) -> list[Encoded]:
     """Return batches of texts whose tensors have the same shapes, those of shorter texts first."""
-    alike: dict[tuple, Batch] = defaultdict(list)
+    alike: dict[tuple[Any, ...], Encoded] = defaultdict(list)
     for index, encoding in encoded:
         alike[tuple((name, *tensor.shape) for name, tensor in encoding.tensors.items())].append((index, encoding))
     batches = []
@@ -107,7 +112,7 @@ def _part(report: Progress, first: float, width: float) -> Progress:
 
 
 def _run_together(
-    loaded: LoadedModel, batch: Batch, report: Progress, interventions: Sequence[HeadIntervention]
+    loaded: LoadedModel, batch: Encoded, report: Progress, interventions: Sequence[HeadIntervention]
 ) -> list[tuple[int, Trace]] | None:
     """Return the index and Trace of every entry of one run; None where they cannot be captured exactly in a batch."""
     encodings = [encoding for _, encoding in batch]
@@ -121,12 +126,11 @@ def _run_together(
             # Too much for the device at once, or something that the family does with one text only.
             return None
         captures = [captured(entry) for entry in collector.entries] if isinstance(collector, BatchCollector) else []
-        captures = [within_budget(layers, states, budget) for layers, states in captures if layers]
-        if len(captures) < len(batch):
+        kept = [within_budget(layers, states, budget) for layers, states in captures if layers]
+        if len(kept) < len(batch):
             return None
         return [
-            (index, recorded_trace(loaded, encoding, *own))
-            for (index, encoding), own in zip(batch, captures, strict=True)
+            (index, recorded_trace(loaded, encoding, *own)) for (index, encoding), own in zip(batch, kept, strict=True)
         ]
 
 
@@ -140,10 +144,12 @@ def _run_alone(
     """Yield the index and Trace of every text of a batch, run one by one."""
     for number, (index, inputs) in enumerate(batch):
         part = _part(report, number / len(batch), 1 / len(batch))
-        run = record_encoding if isinstance(inputs, Encoding) else record
         try:
             with intervening(loaded, interventions):
-                trace = run(loaded, inputs, progress=part)
+                if isinstance(inputs, Encoding):
+                    trace = record_encoding(loaded, inputs, progress=part)
+                else:
+                    trace = record(loaded, inputs, progress=part)
         except InputError as error:
             if on_error is None:
                 raise

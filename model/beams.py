@@ -1,5 +1,6 @@
 """A beam search, step by step: the hypotheses that it keeps, those that end, and the candidates that it ends with."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,7 @@ from model.decoding import BeamRun, Decoding, end_ids, run_beams
 from model.errors import InputError
 from model.loading import LoadedModel
 from model.prompting import encode_prompt
-from model.recording import running_alone
+from model.running_alone import running_alone
 from model.tokenization import tokens_from_ids
 
 # The new tokens of a hypothesis, which tell it from every other.
@@ -108,7 +109,9 @@ def _new_ids(sequences: torch.Tensor, begun: int) -> list[_Ids]:
     return [tuple(ids) for ids in sequences[:, begun:].tolist()]
 
 
-def _hypotheses(loaded: LoadedModel, steps) -> tuple[tuple[BeamHypothesis, ...], ...]:
+def _hypotheses(
+    loaded: LoadedModel, steps: Sequence[Mapping[_Ids, tuple[float, bool]]]
+) -> tuple[tuple[BeamHypothesis, ...], ...]:
     # All at once, since a tokenizer's special tokens are listed anew for every call.
     every = torch.tensor([[ids[-1] for step in steps for ids in step]])
     named = iter(tokens_from_ids(loaded.tokenizer, every))
@@ -122,12 +125,16 @@ def _hypotheses(loaded: LoadedModel, steps) -> tuple[tuple[BeamHypothesis, ...],
     )
 
 
-def _places(step) -> dict[_Ids, int]:
+def _places(step: Iterable[_Ids]) -> dict[_Ids, int]:
     return {ids: place for place, ids in enumerate(step)}
 
 
 def _candidates(
-    loaded: LoadedModel, run: BeamRun, begun: int, ends: tuple[int, ...], steps
+    loaded: LoadedModel,
+    run: BeamRun,
+    begun: int,
+    ends: tuple[int, ...],
+    steps: Sequence[Mapping[_Ids, tuple[float, bool]]],
 ) -> tuple[BeamCandidate, ...]:
     texts = loaded.tokenizer.batch_decode(run.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     places = [_places(step) for step in steps]

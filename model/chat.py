@@ -1,17 +1,18 @@
 """Conversations as a chat model reads them: the template that came with its tokenizer, applied on request."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from model.errors import InputError
 from model.loading import LoadedModel
 
 
-def is_conversation(inputs) -> bool:
+def is_conversation(inputs: object) -> bool:
     """Say whether `inputs` are messages: a list of mappings with a role and a content."""
     return isinstance(inputs, list) and bool(inputs) and all(isinstance(entry, Mapping) for entry in inputs)
 
 
-def chat_text(loaded: LoadedModel, messages: Sequence[Mapping]) -> str:
+def chat_text(loaded: LoadedModel, messages: Sequence[Mapping[str, Any]]) -> str:
     """Return the text of a conversation up to where the model answers, special tokens of the template included.
 
     Raises InputError where the tokenizer has no chat template, or its template refuses these messages.

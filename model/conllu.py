@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from conllu.exceptions import ParseException
 from conllu.parser import DEFAULT_FIELD_PARSERS, DEFAULT_FIELDS, parse_comment_line, parse_line
@@ -55,7 +56,7 @@ class _Unit:
     space_after: bool
 
 
-def read_conllu(path: str | PathLike) -> tuple[ParsedSentence, ...]:
+def read_conllu(path: str | PathLike[str]) -> tuple[ParsedSentence, ...]:
     """Return the sentences of a CoNLL-U file, plain or gzip; raises HeadscopeError with the line that is broken."""
     return parse_conllu(read_text(path), name=Path(path).name)
 
@@ -110,7 +111,7 @@ def _sentence(lines: Sequence[tuple[int, str]]) -> ParsedSentence:
     return ParsedSentence(text, tuple(parsed), comments.get("sent_id", ""))
 
 
-def _row(number: int, line: str) -> dict:
+def _row(number: int, line: str) -> dict[str, Any]:
     _check(line.count("\t") == 9, number, f"it has {line.count(chr(9)) + 1} columns, not ten")
     try:
         # The parser takes two spaces for a tab.
@@ -122,7 +123,7 @@ def _row(number: int, line: str) -> dict:
     return row
 
 
-def _units(rows: Sequence[tuple[int, dict]], count: int) -> list[_Unit]:
+def _units(rows: Sequence[tuple[int, dict[str, Any]]], count: int) -> list[_Unit]:
     """Return what stands in the text, in order; each of the `count` words is in one unit."""
     units: list[_Unit] = []
     done = 0
@@ -167,7 +168,7 @@ def _found(text: str, units: Sequence[_Unit]) -> list[Span] | None:
     return None if text[start:].strip() else spans
 
 
-def _parts(unit: _Unit, span: Span, words: Sequence[tuple[int, dict]]) -> list[Span]:
+def _parts(unit: _Unit, span: Span, words: Sequence[tuple[int, dict[str, Any]]]) -> list[Span]:
     """Return the range of every word of a unit."""
     forms = [row["form"] for _, row in words[slice(*unit.words)]]
     if "".join(forms).casefold() != unit.form.casefold() or sum(map(len, forms)) != len(unit.form):
@@ -176,7 +177,7 @@ def _parts(unit: _Unit, span: Span, words: Sequence[tuple[int, dict]]) -> list[S
     return list(zip([span[0], *ends[:-1]], ends, strict=True))
 
 
-def _word(number: int, row: dict, span: Span, count: int) -> ParsedWord:
+def _word(number: int, row: dict[str, Any], span: Span, count: int) -> ParsedWord:
     head, relation = row["head"], row["deprel"]
     if head is None:
         return ParsedWord(row["form"], span, None, "")

@@ -7,6 +7,7 @@ accuracy(pro) - accuracy(anti), stands beside its accuracy.
 """
 
 import time
+from collections.abc import Iterator
 
 from model.analysis.coreference import held_out_head
 from model.analysis.intervals import FEW_CLUSTERS
@@ -83,7 +84,10 @@ def set_result(outcomes: Outcomes, left_out: dict[str, int]) -> SetResult:
     )
     held_out = _held_out(outcomes)
     baselines = outcomes.measured_baselines()
-    gaps = sorted((head for head in heads if head.gap is not None), key=lambda head: -abs(head.gap.value))
+    gaps = sorted(
+        (HeadGap(head.layer, head.head, head.gap) for head in heads if head.gap is not None),
+        key=lambda head: -abs(head.gap.value),
+    )
     return SetResult(
         n=len(outcomes.examples),
         clusters=outcomes.bootstrap.clusters,
@@ -91,7 +95,7 @@ def set_result(outcomes: Outcomes, left_out: dict[str, int]) -> SetResult:
         warnings=tuple(_warnings(outcomes, baselines)),
         baselines=baselines,
         held_out=held_out,
-        largest_gaps=tuple(HeadGap(head.layer, head.head, head.gap) for head in gaps[:LARGEST_GAPS]),
+        largest_gaps=tuple(gaps[:LARGEST_GAPS]),
         heads=heads,
     )
 
@@ -117,7 +121,7 @@ def _held_out(outcomes: Outcomes) -> HeldOut | None:
     )
 
 
-def _warnings(outcomes: Outcomes, baselines: dict[str, Measured]):
+def _warnings(outcomes: Outcomes, baselines: dict[str, Measured]) -> Iterator[str]:
     """Yield sentences about what the figures may not show."""
     given = set(outcomes.groups().get("stereotype", {}))
     if len(given) == 1:

@@ -126,9 +126,9 @@ def outcomes_of(
         margin.append(margins(found, example.answer))
         same.append([correctness(found, int(positions[name].argmax())) for name in AGREEMENTS])
         baseline.append([correctness(positions[name], example.answer) for name in BASELINES])
-    arrays = (np.array(values, dtype=np.float32) for values in (correct, margin, baseline, same))
+    arrays = [np.array(values, dtype=np.float32) for values in (correct, margin, baseline, same)]
     unseen = np.array([not np.nan_to_num(found[..., example.answer]).any() for example, found in pairs])
-    return Outcomes(tuple(examples), tuple(layers), *arrays, unseen)
+    return Outcomes(tuple(examples), tuple(layers), arrays[0], arrays[1], arrays[2], arrays[3], unseen)
 
 
 def baseline_scores(example: CoreferenceExample) -> dict[str, np.ndarray]:

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from model.errors import HeadscopeError
+
+if TYPE_CHECKING:
+    import pandas
 
 Interval = tuple[float, float]
 
@@ -120,7 +124,7 @@ class CoreferenceResults:
     runs: tuple[Run, ...]
     sets: Mapping[str, SetResult]
 
-    def frame(self):
+    def frame(self) -> "pandas.DataFrame":
         """Return a pandas DataFrame with one row per set and head, intervals and groups in columns of their own."""
         import pandas
 

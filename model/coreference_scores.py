@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,14 @@ def scores_beside(
     return PartialScores(result, fingerprint, restart=restart)
 
 
-def _scored(loaded, data, waiting, direction, failed, progress):
+def _scored(
+    loaded: LoadedModel,
+    data: CoreferenceSet,
+    waiting: Sequence[int],
+    direction: str,
+    failed: dict[int, HeadscopeError],
+    progress: Progress | None,
+) -> Iterator[tuple[int, KeptScores]]:
     """Yield (index, KeptScores) of the examples in `waiting` that can be scored; the errors of others go to `failed`."""
     total, done = len(data.examples), len(data.examples) - len(waiting)
 

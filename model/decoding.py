@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -45,7 +46,7 @@ class Decoding:
     beams: int = 4
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self.method in METHODS, f"The method is one of {', '.join(METHODS)}, not “{self.method}”.")
         _check(0 < self.temperature < float("inf"), "Give a temperature above 0. For none at all, choose greedy.")
         _check(self.top_k is None or self.top_k >= 1, "Give top_k as a number of tokens from 1, or leave it out.")
@@ -84,7 +85,7 @@ class _Telling(StoppingCriteria):
     def __init__(self, begun: int, length: int, progress: Callable[[float], None]):
         self.begun, self.length, self.progress = begun, length, progress
 
-    def __call__(self, input_ids: torch.Tensor, scores, **_options) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_options: Any) -> torch.Tensor:
         tell(self.progress, (input_ids.shape[1] - self.begun) / (self.length - self.begun))
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
@@ -92,7 +93,7 @@ class _Telling(StoppingCriteria):
 class _Rows(LogitsProcessor):
     """Changes nothing; keeps the ids [beam, position] that each step of a beam search goes on from."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.steps: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -103,10 +104,10 @@ class _Rows(LogitsProcessor):
 class _Ranking(StoppingCriteria):
     """Never stops; keeps the ids [continuation, position] that each step of a beam search ranks, the best first."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.steps: list[torch.Tensor] = []
 
-    def __call__(self, input_ids: torch.Tensor, scores, **_options) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_options: Any) -> torch.Tensor:
         self.steps.append(input_ids.cpu())
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
@@ -157,12 +158,21 @@ def run_beams(loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], decoding
     return BeamRun(found.sequences.cpu(), scores, tuple(rows.steps), log_probabilities, tuple(ranking.steps))
 
 
-def _generated(loaded, tensors, decoding: Decoding, length: int, processors: list, criteria: list, **options):
+def _generated(
+    loaded: LoadedModel,
+    tensors: Mapping[str, torch.Tensor],
+    decoding: Decoding,
+    length: int,
+    processors: list[Any],
+    criteria: list[Any],
+    **options: Any,
+) -> Any:
     """Return what the model's own generate gives; `processors` come after those of `decoding`."""
     ends = end_ids(loaded)
     padding = (loaded.model.generation_config.pad_token_id, getattr(loaded.tokenizer, "pad_token_id", None), *ends)
+    model: Any = loaded.model
     with running(loaded):
-        return loaded.model.generate(
+        return model.generate(
             **tensors,
             **{**_SETTINGS, **options},
             num_beams=decoding.beams if decoding.method == "beam" else 1,

@@ -1,6 +1,7 @@
 """Attention weights and hidden states as a model returns them itself, under eager attention."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ _STACKS = {
 
 
 def dense_layers(
-    output: Mapping, alone: str, windowed: bool, unfold: Unfold | None = None
+    output: Mapping[str, Any], alone: str, windowed: bool, unfold: Unfold | None = None
 ) -> tuple[AttentionLayer, ...]:
     """Return the attention layers of a model output, leaving out maps that are not from every token to every token.
 
@@ -38,10 +39,10 @@ def dense_layers(
             elif isinstance(weights, torch.Tensor) and weights.ndim == 4 and _is_whole(weights, stack, layers):
                 causal = _is_causal(weights)
                 side = _side(weights, stack, alone, causal)
-                mask = _causal_mask(weights, layers) if causal else None
+                lower = _causal_mask(weights, layers) if causal else None
                 # Some return the mean over the heads, repeated for each (WavLM): there is one map to show.
                 heads = weights[:, :1] if weights.stride(1) == 0 else weights
-                layers.append(DenseLayer(side, index, f"{field}.{index}", dense=heads.detach()[0], mask=mask))
+                layers.append(DenseLayer(side, index, f"{field}.{index}", dense=heads.detach()[0], mask=lower))
     return tuple(layers)
 
 
@@ -55,7 +56,7 @@ def _detached(unfolded: Map) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def dense_states(
-    output: Mapping, layers: Sequence[AttentionLayer], streams: Iterable[Sequence[torch.Tensor]]
+    output: Mapping[str, Any], layers: Sequence[AttentionLayer], streams: Iterable[Sequence[torch.Tensor]]
 ) -> dict[str, tuple[torch.Tensor, ...]]:
     """Return hidden states [position, d_model] per side; `streams` are the blocks' own, before a final normalisation."""
     fields = {"encoder_hidden_states": "encoder", "decoder_hidden_states": "decoder"}
@@ -69,7 +70,7 @@ def dense_states(
     }
 
 
-def _of_tokens(states: Sequence) -> Sequence[torch.Tensor]:
+def _of_tokens(states: Sequence[Any]) -> Sequence[torch.Tensor]:
     """Return the states of the tokens where those of global tokens stand beside them (PEGASUS-X)."""
     return [state[0] if isinstance(state, tuple) else state for state in states]
 

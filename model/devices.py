@@ -42,8 +42,9 @@ def is_place(place: object) -> bool:
 def choose_dtype(dtype: str, device: torch.device, checkpoint: torch.dtype | None = None) -> torch.dtype:
     """Return the number type asked for; "auto" is float32, and on CUDA what the checkpoint has."""
     if dtype == "auto":
-        known = checkpoint in DTYPES.values()
-        return checkpoint if device.type == "cuda" and known else torch.float32
+        if checkpoint is None or device.type != "cuda" or checkpoint not in DTYPES.values():
+            return torch.float32
+        return checkpoint
     if dtype not in DTYPES:
         raise HeadscopeError(f"There is no number type “{dtype}” here. Choose {', '.join(DTYPES)} or auto.")
     return DTYPES[dtype]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from model.english_words import (
     ADJECTIVES,
@@ -48,7 +49,7 @@ def installed_tagger() -> Tagger | None:
         return None
 
 
-def pipeline_tagger(pipeline: Callable) -> Tagger:
+def pipeline_tagger(pipeline: Callable[..., Any]) -> Tagger:
     """Return the tagger of a spaCy pipeline, whose tokens have `idx`, `text` and `pos_`."""
     return lambda text: [((token.idx, token.idx + len(token.text)), token.pos_) for token in pipeline(text)]
 

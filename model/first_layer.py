@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +16,11 @@ from model.position_modules import first_row
 from model.trace import Trace
 
 _TOLERANCE = 1e-3
+_Projection = Callable[[torch.Tensor], torch.Tensor]
+# Matrices and biases of query and key.
+_Projections = tuple[_Projection, _Projection, torch.Tensor, torch.Tensor]
+# Content, position, the norm after them where there is one, and what the layer is given.
+_Parts = tuple[torch.Tensor, torch.Tensor, nn.LayerNorm | None, torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +45,7 @@ def first_layer(loaded: LoadedModel, trace: Trace, layer: LazyLayer) -> FirstLay
     projections = _projections(attention)
     ids = [token.id for token in trace.tokens.get(layer.stack, ())]
     owner, read = _reader(loaded.model, layer.stack)
-    if projections is None or owner is None:
+    if projections is None or owner is None or read is None:
         raise HeadscopeError(
             f"{loaded.name} ({loaded.model.config.model_type}) does not add positions to its tokens before the first layer as "
             "BERT and GPT-2 do, so its scores do not fall into four terms."
@@ -58,7 +64,7 @@ def first_layer(loaded: LoadedModel, trace: Trace, layer: LazyLayer) -> FirstLay
     return FirstLayer(content, position, norm, *projections)
 
 
-def _reader(model: nn.Module, stack: str):
+def _reader(model: nn.Module, stack: str) -> tuple[nn.Module, Callable[..., _Parts]] | tuple[None, None]:
     for name, module in model.named_modules():
         if all(hasattr(module, part) for part in ("word_embeddings", "position_embeddings", "LayerNorm")):
             return module, _bert
@@ -70,7 +76,7 @@ def _reader(model: nn.Module, stack: str):
     return None, None
 
 
-def _bert(owner, ids, _attention, _loaded, trace: Trace, layer: LazyLayer):
+def _bert(owner: Any, ids: torch.Tensor, _attention: Any, _loaded: Any, trace: Trace, layer: LazyLayer) -> _Parts:
     begin = first_row(owner.position_embeddings)
     position = owner.position_embeddings.weight[begin : begin + len(ids)]
     words = owner.word_embeddings(ids)
@@ -86,21 +92,21 @@ def _bert(owner, ids, _attention, _loaded, trace: Trace, layer: LazyLayer):
     return contents[best, rows], position, owner.LayerNorm, given[best, rows]
 
 
-def _gpt2(owner, ids, _attention, _loaded, _trace, _layer):
+def _gpt2(owner: Any, ids: torch.Tensor, _attention: Any, _loaded: Any, _trace: Any, _layer: Any) -> _Parts:
     content, position = owner.wte(ids), owner.wpe.weight[: len(ids)]
     return content, position, owner.h[0].ln_1, content + position
 
 
-def _own(owner, ids, attention, loaded: LoadedModel, _trace, layer: LazyLayer):
+def _own(owner: Any, ids: torch.Tensor, attention: Any, loaded: LoadedModel, _trace: Any, layer: LazyLayer) -> _Parts:
     content = nn.functional.embedding(ids, owner.weight) * owner.embedding_dim**0.5
     places = torch.arange(len(ids), device=ids.device)
     position = owner.positions(places) if owner.kind == "learned" else sinusoids(places, owner.embedding_dim)
     block = loaded.model.get_submodule(layer.module.rpartition(".")[0])
-    residual = block.after_self_attention
+    residual: Any = block.after_self_attention
     return content, position, residual.norm if residual.first else None, content + position
 
 
-def _projections(attention: nn.Module):
+def _projections(attention: Any) -> _Projections | None:
     """Return (query matrix, key matrix, query bias, key bias) of an attention module; None where it is none we know."""
     if hasattr(attention, "c_attn") and not getattr(attention, "is_cross_attention", False):
         width = attention.embed_dim
@@ -110,9 +116,12 @@ def _projections(attention: nn.Module):
     for names in (("query", "key"), ("q_lin", "k_lin")):
         query, key = (getattr(attention, name, None) for name in names)
         if isinstance(query, nn.Linear) and isinstance(key, nn.Linear):
-            biases = (one.weight.new_zeros(one.out_features) if one.bias is None else one.bias for one in (query, key))
-            return _applied(query.weight), _applied(key.weight), *biases
+            return _applied(query.weight), _applied(key.weight), _bias_of(query), _bias_of(key)
     return None
+
+
+def _bias_of(linear: nn.Linear) -> torch.Tensor:
+    return linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
 
 
 def _applied(matrix: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:

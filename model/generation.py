@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -10,9 +11,11 @@ from model.encoding import Encoding
 from model.errors import InputError
 from model.intervening import intervening
 from model.interventions import HeadIntervention
+from model.lazy_capture import Progress
 from model.loading import LoadedModel
 from model.prompting import Prompt, encode_prompt
-from model.recording import Progress, record_encoding, running_alone
+from model.recording import record_encoding
+from model.running_alone import running_alone
 from model.tokenization import tokens_from_ids
 from model.tokens import Token
 from model.trace import Trace
@@ -127,7 +130,7 @@ def _steps(
     loaded: LoadedModel, begun: Prompt, encoding: Encoding, logits: torch.Tensor, top: int
 ) -> tuple[GenerationStep, ...]:
     """Return the steps from the logits [position, vocab] of the recorded run: of all positions, or of those that count."""
-    tokens = encoding.target_tokens if loaded.is_encoder_decoder else encoding.tokens
+    tokens = encoding.tokens if encoding.target_tokens is None else encoding.target_tokens
     positions = range(begun.length, len(tokens))
     if len(logits) == len(tokens):
         logits = logits[begun.length - 1 : -1]
@@ -146,7 +149,7 @@ def _steps(
     )
 
 
-def _text(tokenizer, ids: list[int], begun: int) -> str:
+def _text(tokenizer: Any, ids: list[int], begun: int) -> str:
     """Return the new text, with the space that it begins with where the tokenizer writes one there."""
     if tokenizer is None:
         return " ".join(str(number) for number in ids[begun:])

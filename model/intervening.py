@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -74,7 +75,7 @@ def layer_plan(loaded: LoadedModel, tensors: Mapping[str, Tensor] | None = None)
         if loaded.model not in _plans:
             collector = _short_run(loaded, tensors)
             layers = () if collector is None else captured(collector)[0]
-            if not layers or collector.attentions != len(layers):
+            if collector is None or not layers or collector.attentions != len(layers):
                 raise HeadscopeError(
                     f"The heads of {loaded.name} ({loaded.model.config.model_type}) cannot be changed one by one: its attention "
                     "is not computed where all of it can be seen. Choose a model such as BERT, GPT-2, Llama, T5 or BART."
@@ -163,9 +164,11 @@ def _layer_changes(
     interventions: Sequence[HeadIntervention], place: Place, heads: int, device: torch.device
 ) -> HeadChanges:
     """Return the changes of one layer; factors of one head multiply, and weights can be replaced only once."""
-    factor, replaced, uniform, frozen, patterns = torch.ones(1, heads), set(), (), (), []
+    factor, replaced, patterns = torch.ones(1, heads), set[int](), list[Any]()
+    uniform: tuple[int, ...] = ()
+    frozen: tuple[int, ...] = ()
     for intervention in interventions:
-        chosen = tuple(range(heads)) if intervention.heads is None else intervention.heads
+        chosen = tuple(range(heads) if intervention.heads is None else intervention.heads)
         if isinstance(intervention, ScaleHeads):
             factor[0, list(chosen)] *= intervention.factor
             continue

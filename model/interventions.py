@@ -32,7 +32,7 @@ class HeadIntervention:
     layer: int
     heads: Sequence[int] | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self.stack in (None, *SEQUENCES), f"A stack is {', '.join(SEQUENCES)}, not “{self.stack}”.")
         _check(_is_number(self.layer), "Name a layer by its number, from 0.")
         if self.heads is not None:
@@ -61,7 +61,7 @@ class ScaleHeads(HeadIntervention):
 
     factor: float | int = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         is_number = isinstance(self.factor, int | float) and not isinstance(self.factor, bool)
         _check(
@@ -95,7 +95,7 @@ class FrozenHeads(HeadIntervention):
 
     weights: torch.Tensor | np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         weights = torch.as_tensor(self.weights).detach().to(torch.float32, copy=True)
         _check(weights.ndim == 3 and weights.numel() > 0, "Give a pattern as weights [head, query, key].")

@@ -22,7 +22,7 @@ class AttentionLayer:
     module: str
     source: str = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self.stack in tuple(SEQUENCES), f"a stack is one of {', '.join(SEQUENCES)}, not {self.stack!r}")
         _check(isinstance(self.index, int) and self.index >= 0, "the index of a layer is a number from 0")
         _check(isinstance(self.module, str), "the module of a layer is a name")
@@ -73,7 +73,7 @@ class LazyLayer(AttentionLayer):
     replaced: torch.Tensor | None = None
     source: str = field(default="lazy", init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for name, tensor in (("query", self.query), ("key", self.key), ("value", self.value)):
             _check(tensor is None or _is_map(tensor), f"{name} has floating-point numbers in three dimensions")
@@ -102,7 +102,7 @@ class LazyLayer(AttentionLayer):
         _check(fits, "there are weights [query, key] for every replaced head")
 
     def weights(self, head: int | None = None, rows: Rows = ALL) -> torch.Tensor:
-        if head in self.replaced_heads:
+        if self.replaced is not None and head in self.replaced_heads:
             return self.replaced[self.replaced_heads.index(head), rows].float()
         weights = self._own_weights(ALL if head is None else slice(head, head + 1), rows)
         if head is None and self.replaced is not None:
@@ -116,7 +116,7 @@ class LazyLayer(AttentionLayer):
             self.key[self._key_heads(heads)],
             self.scaling,
             allowed=self._allowed(heads, rows),
-            bias=_part(self.bias, heads, rows),
+            bias=None if self.bias is None else _part(self.bias, heads, rows),
             softcap=self.softcap,
         )
         return attention_weights(scores, None if self.sinks is None else self.sinks[heads])
@@ -143,7 +143,7 @@ class LazyLayer(AttentionLayer):
             _, queries, keys = self.shape
             places = torch.arange(queries, device=self.query.device)[rows]
             return (torch.arange(keys, device=places.device) <= places[:, None])[None]
-        return _part(self.mask, heads, rows)
+        return None if self.mask is None else _part(self.mask, heads, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +157,15 @@ class DenseLayer(AttentionLayer):
     mask: torch.Tensor | None = None
     source: str = field(default="dense", init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _check(_is_map(self.dense), "weights are floating-point numbers in three dimensions")
         _check_broadcast("mask", self.mask, self.shape, boolean=True)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return tuple(self.dense.shape)
+        heads, queries, keys = self.dense.shape
+        return heads, queries, keys
 
     def weights(self, head: int | None = None, rows: Rows = ALL) -> torch.Tensor:
         return (self.dense if head is None else self.dense[head])[..., rows, :].float()
@@ -180,10 +181,8 @@ def _everything(shape: tuple[int, int, int], rows: Rows, device: torch.device) -
     return torch.ones(count, shape[2], dtype=torch.bool, device=device)
 
 
-def _part(tensor: torch.Tensor | None, heads: slice, rows: Rows) -> torch.Tensor | None:
+def _part(tensor: torch.Tensor, heads: slice, rows: Rows) -> torch.Tensor:
     """Return some heads and rows of a mask or bias, which may be one for all of either."""
-    if tensor is None:
-        return None
     tensor = tensor if tensor.shape[0] == 1 else tensor[heads]
     return tensor if tensor.shape[1] == 1 else tensor[:, rows]
 

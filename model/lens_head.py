@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -89,14 +90,14 @@ class FinalPart:
             "GPT-2, Llama, BERT with its head, T5 or BART."
         )
 
-    def _run(self, states: Tensor | None):
+    def _run(self, states: Tensor | None) -> tuple[Any, list[str], Tensor | None]:
         """Return (output, the calls of blocks, what the last one returned) of a run in which `states` replace the latter."""
         calls: list[str] = []
         returned: list[Tensor | None] = [None]
         names = {id(block): name for name, blocks in self._lists.items() for block in blocks}
         blocks = {id(block): block for own in self._lists.values() for block in own}.values()
 
-        def listen(module: nn.Module, _args, _options, output):
+        def listen(module: nn.Module, _args: Any, _options: Any, output: Any) -> Any:
             # Another thread may run the same model meanwhile: only what this context runs is changed.
             if _calls.get() is not calls:
                 return None
@@ -118,7 +119,7 @@ class FinalPart:
         finally:
             _calls.reset(token)
 
-    def _replaced(self, output, states: Tensor):
+    def _replaced(self, output: Any, states: Tensor) -> Any:
         """Return the output of a block with `states` in place of its own: one position each, along the batch axis."""
         own = _state(output)
         if own is None or own.shape[-1] != states.shape[-1]:
@@ -127,7 +128,7 @@ class FinalPart:
         return given if isinstance(output, Tensor) else type(output)([given, *output[1:]])
 
 
-def _state(output) -> Tensor | None:
+def _state(output: Any) -> Tensor | None:
     """Return the hidden state [batch, position, d_model] that a block returns, alone or as the first of several."""
     own = output[0] if type(output) in (tuple, list) and output else output
     return own if isinstance(own, Tensor) and own.ndim == 3 else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ _RECORDING = 0.2
 
 def logit_lens(
     loaded: LoadedModel,
-    inputs: str | tuple | list | Mapping[str, torch.Tensor],
+    inputs: str | tuple[Any, ...] | list[Any] | Mapping[str, torch.Tensor],
     *,
     target: str | None = None,
     truncate: bool = False,
@@ -83,11 +84,13 @@ def _sequence(encoding: Encoding) -> tuple[Token, ...]:
     return encoding.tokens if encoding.target_tokens is None else encoding.target_tokens
 
 
-def _recorded(loaded: LoadedModel, encoding: Encoding, places: list[int], report: Progress | None):
+def _recorded(
+    loaded: LoadedModel, encoding: Encoding, places: list[int], report: Progress | None
+) -> tuple[Trace, torch.Tensor]:
     """Return the Trace, and the model's own logits [position, vocab] at these places, from the same run."""
     own: list[torch.Tensor] = []
 
-    def keep(output) -> None:
+    def keep(output: Any) -> None:
         logits = getattr(output, "logits", None)
         if not isinstance(logits, torch.Tensor) or logits.ndim != 3 or logits.shape[1] != len(_sequence(encoding)):
             raise HeadscopeError(f"{loaded.name} does not predict a token at every position. Load it with such a head.")
@@ -99,7 +102,13 @@ def _recorded(loaded: LoadedModel, encoding: Encoding, places: list[int], report
 
 
 def _read(
-    loaded, encoding: Encoding, trace: Trace, own: torch.Tensor, places: list[int], top: int, report
+    loaded: LoadedModel,
+    encoding: Encoding,
+    trace: Trace,
+    own: torch.Tensor,
+    places: list[int],
+    top: int,
+    report: Progress | None,
 ) -> LogitLens:
     """Return the lens from the states of a Trace and the model's own logits [position, vocab] at the same places."""
     side, states = _states(loaded, trace, encoding, places)
@@ -144,14 +153,21 @@ def _part_of(report: Progress, first: float, last: float) -> Progress:
     return lambda share: report(_RECORDING + (1 - _RECORDING) * (first + (last - first) * share))
 
 
-def _layers(part: FinalPart, states: list[torch.Tensor], own, truth, top: int, progress: Progress | None):
+def _layers(
+    part: FinalPart,
+    states: list[torch.Tensor],
+    own: torch.Tensor,
+    truth: torch.Tensor,
+    top: int,
+    progress: Progress | None,
+) -> tuple[list[LensReadings], float]:
     """Return the readings of every layer at some positions, and how far the last is from the model itself."""
     count, device = len(states[0]), own.device
     final_logs, truth = log_probabilities(own), truth.to(device)
     final = probabilities(final_logs)
     # The last layer comes first, so that a model whose final part takes more than its states is refused at once.
     groups = _groups(len(states), max(1, _LOGITS_AT_ONCE // (count * own.shape[-1])))
-    readings: list[LensReadings | None] = [None] * len(states)
+    readings: dict[int, LensReadings] = {}
     for done, group in enumerate(groups, start=1):
         logits = part.logits(torch.cat([states[layer].to(device) for layer in group])).to(device)
         for layer, rows in zip(group, logits.split(count), strict=True):
@@ -160,7 +176,7 @@ def _layers(part: FinalPart, states: list[torch.Tensor], own, truth, top: int, p
             readings[layer] = lens_readings(log_probabilities(rows), final, final_logs, truth, top)
         if progress is not None:
             progress(done / len(groups))
-    return readings, difference
+    return [readings[layer] for layer in range(len(states))], difference
 
 
 def _groups(count: int, size: int) -> list[list[int]]:
@@ -183,4 +199,4 @@ def _names(loaded: LoadedModel, ids: np.ndarray) -> dict[int, str]:
     limit = len(loaded.tokenizer) if loaded.tokenizer is not None else int(numbers[-1]) + 1
     known = tokens_from_ids(loaded.tokenizer, torch.tensor(numbers[numbers < limit][None]))
     names = {int(number): f"#{number}" for number in numbers}
-    return names | {token.id: token.text for token in known}
+    return names | {token.id: token.text for token in known if token.id is not None}

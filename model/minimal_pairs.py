@@ -37,7 +37,7 @@ class MinimalPair:
         first, second = ([text[start:end] for start, end in word_spans(text)] for text in (self.first, self.second))
         begin = _common(first, second)
         end = _common(first[begin:][::-1], second[begin:][::-1])
-        return tuple(" ".join(words[begin : len(words) - end]) for words in (first, second))
+        return " ".join(first[begin : len(first) - end]), " ".join(second[begin : len(second) - end])
 
     @property
     def changes_before_mention(self) -> bool:
@@ -61,8 +61,8 @@ def _only_span(text: str, word: str) -> Span:
 
 def _pair(sentence: str, changes: tuple[str, str], mention: str, candidates: tuple[str, str]) -> MinimalPair:
     """Return the pair of a sentence with a gap; the first candidate is right in the first text, the second in the second."""
-    texts = (sentence.format(change) for change in changes)
-    return MinimalPair(f"{candidates[0]}, {candidates[1]}", *texts, mention, candidates, (0, 1))
+    first, second = (sentence.format(change) for change in changes)
+    return MinimalPair(f"{candidates[0]}, {candidates[1]}", first, second, mention, candidates, (0, 1))
 
 
 MINIMAL_PAIRS = (

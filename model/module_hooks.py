@@ -3,22 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
 
 
 @contextmanager
-def surrounding(modules: Iterable[nn.Module], before: Callable, after: Callable) -> Iterator[None]:
+def surrounding(modules: Iterable[nn.Module], before: Callable[..., Any], after: Callable[..., Any]) -> Iterator[None]:
     """Call `before`(module, args, kwargs) and `after`(module, output) around every call of these modules in this thread."""
     thread = get_ident()
 
     # Another thread may run the same model meanwhile.
-    def begin(module, args, kwargs):
+    def begin(module: Any, args: Any, kwargs: Any) -> None:
         if get_ident() == thread:
             before(module, args, kwargs)
 
-    def end(module, _args, output):
+    def end(module: Any, _args: Any, output: Any) -> None:
         if get_ident() == thread:
             after(module, output)
 
@@ -43,7 +44,7 @@ def announcing(model: PreTrainedModel, begin: Callable[[], None]) -> Iterator[No
 
 
 @contextmanager
-def listening(modules: Iterable[nn.Module], listen: Callable) -> Iterator[None]:
+def listening(modules: Iterable[nn.Module], listen: Callable[..., Any]) -> Iterator[None]:
     """Call `listen`(module, args, kwargs, output) after every call of these modules; what it returns is their output."""
     hooks = [module.register_forward_hook(listen, with_kwargs=True) for module in modules]
     try:

@@ -5,11 +5,12 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from typing import Any
 
 DIGITS = 6
 
 
-def to_plain(value: object) -> object:
+def to_plain(value: Any) -> Any:
     """Return dataclasses as dicts, tuples as lists and floats rounded to 6 digits; fields that are None are left out."""
     if dataclasses.is_dataclass(value):
         fields = {entry.name: getattr(value, entry.name) for entry in dataclasses.fields(value)}
@@ -21,7 +22,7 @@ def to_plain(value: object) -> object:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def from_plain(kind: object, value: object, where: str = "the file") -> typing.Any:
+def from_plain(kind: Any, value: Any, where: str = "the file") -> Any:
     """Return `value` as the annotated type: a dataclass, Mapping[str, ...], tuple, str, int, float, or one of these or None.
 
     Raises ValueError that names the field where something is missing, unknown, not finite or of another type.
@@ -47,7 +48,7 @@ def from_plain(kind: object, value: object, where: str = "the file") -> typing.A
     return value
 
 
-def _record(kind, value, where: str):
+def _record(kind: Any, value: Any, where: str) -> Any:
     _check(isinstance(value, dict), where, "a table")
     fields = {entry.name: entry for entry in dataclasses.fields(kind)}
     unknown = set(value) - set(fields)

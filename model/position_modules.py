@@ -58,14 +58,17 @@ def table_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 def table_tensor(module: nn.Module) -> torch.Tensor:
     """Return the tensor [row, d_model] that a module of `table_modules` holds."""
-    return _held(module)
+    tensor = _held(module)
+    if tensor is None:
+        raise ValueError(f"a {type(module).__name__} holds no table of positions")
+    return tensor
 
 
 def position_tables(model: PreTrainedModel) -> tuple[PositionTable, ...]:
     """Return every position table of a model, without the rows that no position uses; empty where it has none."""
     tables = []
     for name, module in table_modules(model).items():
-        rows = _held(module)[first_row(module) :]
+        rows = table_tensor(module)[first_row(module) :]
         if not rows.is_meta and len(rows):
             learned = (
                 isinstance(module, nn.Embedding)

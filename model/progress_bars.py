@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
@@ -14,13 +15,13 @@ _hook_lock = threading.Lock()
 WAIT_SECONDS = 0.2
 
 
-class SilentBar(tqdm):
+class SilentBar(tqdm):  # type: ignore[misc]  # tqdm says nothing of its types
     """A progress bar that counts and draws nothing."""
 
     # Without this tqdm starts a thread that watches over bars that stand still.
     monitor_interval = 0
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.pop("name", None)
         super().__init__(*args, **{**kwargs, "disable": False, "file": _Silent()})
 
@@ -46,15 +47,15 @@ def telling_of_weights(progress: Callable[[float], None] | None) -> Iterator[Non
         _hook_lock.release()
 
 
-def _hook(progress: Callable[[float], None], thread: int):
+def _hook(progress: Callable[[float], None], thread: int) -> Callable[..., Any]:
     class Telling(SilentBar):
-        def __iter__(self):
+        def __iter__(self) -> Iterator[Any]:
             for done, item in enumerate(self.iterable):
                 tell(progress, done / max(1, self.total or 1))
                 yield item
             tell(progress, 1.0)
 
-    def build(factory, args, kwargs):
+    def build(factory: Any, args: Any, kwargs: Any) -> Any:
         # A bar of another thread is none of ours.
         return (Telling if threading.get_ident() == thread else factory)(*args, **kwargs)
 
@@ -62,8 +63,8 @@ def _hook(progress: Callable[[float], None], thread: int):
 
 
 class _Silent:
-    def write(self, _text):
+    def write(self, _text: str) -> None:
         pass
 
-    def flush(self):
+    def flush(self) -> None:
         pass

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -51,7 +52,7 @@ class Prompt:
         return Encoding(tensors, _continued_tokens(loaded, self.tokens, ids), None, self.text)
 
 
-def encode_prompt(loaded: LoadedModel, prompt, *, chat: bool = False, prefix: str = "") -> Prompt:
+def encode_prompt(loaded: LoadedModel, prompt: Any, *, chat: bool = False, prefix: str = "") -> Prompt:
     """Return the Prompt of a text, messages or tensors; raises InputError where the model cannot go on with it."""
     if not loaded.model.can_generate():
         raise InputError(f"{loaded.name} cannot write text. Choose a model with a language-model head, such as GPT-2.")

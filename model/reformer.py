@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ _CHUNKED = ("LSHSelfAttention", "LocalSelfAttention")
 
 
 @contextmanager
-def reformer_maps(model) -> Iterator[list[torch.Tensor]]:
+def reformer_maps(model: Any) -> Iterator[list[torch.Tensor]]:
     """Yield a list that takes the weights [head, query, key] of every Reformer attention that runs inside, in order.
 
     Queries and keys are the tokens and, after them, what Reformer pads to full chunks. Other models give no maps. The
@@ -23,20 +24,20 @@ def reformer_maps(model) -> Iterator[list[torch.Tensor]]:
         yield maps
         return
 
-    def keep(module, args, kwargs, output) -> None:
+    def keep(module: Any, args: Any, kwargs: Any, output: Any) -> None:
         maps.append(_whole_map(module, args, kwargs, output))
 
     with listening(modules, keep), torch.random.fork_rng():
         yield maps
 
 
-def _chunked_modules(model) -> list[torch.nn.Module]:
+def _chunked_modules(model: Any) -> list[torch.nn.Module]:
     if getattr(model.config, "model_type", None) != "reformer":
         return []
     return [module for module in model.modules() if type(module).__name__ in _CHUNKED]
 
 
-def _whole_map(module, args: tuple, kwargs: dict, output) -> torch.Tensor:
+def _whole_map(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor:
     """Return the weights A [head, query, key] that a module has just given its values V.
 
     Its output is linear in the values, O = A V, whatever the chunks, the sorting and the rounds of hashing that A is
@@ -53,10 +54,10 @@ def _whole_map(module, args: tuple, kwargs: dict, output) -> torch.Tensor:
     return torch.cat(by_head, dim=2)[:, :, :length]
 
 
-def _columns(module, args: tuple, kwargs: dict, first: int) -> torch.Tensor:
+def _columns(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], first: int) -> torch.Tensor:
     """Return the output [1, query, head * d_head] of a module whose values are unit vectors from key `first` on."""
 
-    def unit_vectors(_, __, ___, values: torch.Tensor) -> torch.Tensor:
+    def unit_vectors(_: Any, __: Any, ___: Any, values: torch.Tensor) -> torch.Tensor:
         return _unit_vectors(values, first, module.num_attention_heads, module.attention_head_size)
 
     with listening([module.value], unit_vectors):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -49,9 +50,10 @@ class AppliedNorm:
 
     def to(self, device: torch.device) -> "AppliedNorm":
         """Return this norm with every tensor on a device."""
-        return replace(
-            self, **{name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        )
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +103,9 @@ def residual_sum(calls: Sequence[ModuleCall], output: Tensor) -> ResidualSum | N
         if found is not None:
             residual, total = found
             return ResidualSum(residual, total, norm_before, _norm_after(calls, tensors, total, rounding))
-    residual = _parallel_residual(calls[-1], tensors, output, rounding)
-    if residual is not None:
-        return ResidualSum(residual, residual + output, parallel=True)
+    entered = _parallel_residual(calls[-1], tensors, output, rounding)
+    if entered is not None:
+        return ResidualSum(entered, entered + output, parallel=True)
     for residual, total, scale in _scaled_sums(tensors, output, rounding):
         return ResidualSum(residual, total, None, _norm_after(calls, tensors, total, rounding), scale)
     return None
@@ -193,7 +195,7 @@ def _norms_of(calls: Sequence[ModuleCall], taken: Tensor, rounding: float) -> It
                     break
 
 
-def _candidates(module: nn.Module, taken: Tensor) -> Iterator[AppliedNorm]:
+def _candidates(module: Any, taken: Tensor) -> Iterator[AppliedNorm]:
     """Yield what a module with one weight per dimension would be as layer norm and as root mean square norm."""
     weight, bias = module.weight.detach().float(), getattr(module, "bias", None)
     if weight.shape != taken.shape[1:]:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def _listed(layouts: Mapping[tuple[str, int], RotaryLayout]) -> str:
     return ", ".join(f"{stack} {index}" for stack, index in sorted(layouts)) or "none"
 
 
-def _probes(loaded: LoadedModel) -> Iterator[dict[tuple[str, int], tuple]]:
+def _probes(loaded: LoadedModel) -> Iterator[dict[tuple[str, int], tuple[Any, ...]]]:
     """Yield {(stack, layer): (positions, queries, keys [head, position, d_head])} of states that differ by position alone."""
     config = loaded.model.config.get_text_config()
     count = min(_PROBED, getattr(config, "max_position_embeddings", None) or _PROBED)
@@ -96,7 +97,7 @@ def _tensors(loaded: LoadedModel, ids: list[int]) -> dict[str, torch.Tensor]:
     return {**tensors, "decoder_input_ids": torch.tensor([ids])} if loaded.is_encoder_decoder else tensors
 
 
-def _gathered(traces: list[Trace], positions: np.ndarray) -> dict[tuple[str, int], tuple]:
+def _gathered(traces: list[Trace], positions: np.ndarray) -> dict[tuple[str, int], tuple[Any, ...]]:
     found = {}
     for layers in zip(*(trace.layers for trace in traces), strict=True):
         if layers[0].source == "lazy" and layers[0].stack != "cross":
@@ -113,7 +114,7 @@ def _proved(
     arrays = [part.double().cpu().numpy() for part in turned]
     if max(_off(array, np.repeat(array[:, :1], len(positions), axis=1)) for array in arrays) <= limit:
         return None
-    tried = []
+    tried: list[tuple[float, int, RotaryLayout]] = []
     # A few families (nanochat) turn the other way.
     for one, way in product(found, (1, -1)):
         for dimensions in _pairings(len(one.frequencies), arrays[0].shape[-1], one.interleaved):
@@ -149,7 +150,7 @@ def _off(array: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(array - expected).max() / max(np.abs(array).max(), 1e-30))
 
 
-def _longest(config) -> int | None:
+def _longest(config: Any) -> int | None:
     """Return up to which length the frequencies hold, where they change with the length of the text."""
     config = config.get_text_config()
     given = getattr(config, "rope_parameters", None) or {}

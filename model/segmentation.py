@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from model.tokenization import special_ids
 from model.tokens import SPACE_MARK, Token, word_groups, word_text
@@ -33,7 +34,7 @@ class TokenExplanation:
 
 
 def explain_tokens(
-    tokenizer, text: str | tuple[str, str] | None, tokens: Sequence[Token]
+    tokenizer: Any, text: str | tuple[str, str] | None, tokens: Sequence[Token]
 ) -> tuple[TokenExplanation, ...]:
     """Return one TokenExplanation for each token of `text` (two texts for a pair, None where only the ids are known).
 
@@ -96,7 +97,7 @@ def _word(text: str | tuple[str, str] | None, members: Sequence[Token]) -> str:
     return own[spans[0][0] : spans[-1][1]].strip()
 
 
-def _split_reason(tokenizer, vocabulary: dict[str, int], word: str, members: Sequence[Token]) -> str:
+def _split_reason(tokenizer: Any, vocabulary: dict[str, int], word: str, members: Sequence[Token]) -> str:
     """Return why a word is several tokens; "" where it is one."""
     visible = _visible_members(members)
     if len(visible) < 2:
@@ -115,7 +116,7 @@ def _split_reason(tokenizer, vocabulary: dict[str, int], word: str, members: Seq
     return f"“{word}” is not one of the {size} entries of the vocabulary; {choice} {listed}."
 
 
-def _divided(tokenizer, word: str) -> list[str]:
+def _divided(tokenizer: Any, word: str) -> list[str]:
     """Return the parts between which no entry may stand (at apostrophes, every three digits, ...), where that is known."""
     divide = getattr(getattr(tokenizer, "backend_tokenizer", None), "pre_tokenizer", None)
     if divide is None:

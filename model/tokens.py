@@ -81,7 +81,7 @@ def display_text(piece: str, byte_level: bool = False) -> str:
     return visible(piece)
 
 
-def _word_pattern() -> re.Pattern:
+def _word_pattern() -> re.Pattern[str]:
     """Return the pattern of a word; combining marks belong to the character before them, joined emoji are one word."""
     blocks = (*range(0x300, 0x1F000), *range(0xE0100, 0xE01F0))
     marks = "".join(chr(code) for code in blocks if unicodedata.category(chr(code)).startswith("M"))
@@ -165,7 +165,7 @@ def word_text(tokens: Sequence[Token]) -> str:
     return _BYTES.sub(_decoded, joined) or tokens[0].text
 
 
-def _decoded(run: re.Match) -> str:
+def _decoded(run: re.Match[str]) -> str:
     try:
         return visible(bytes.fromhex(run[0].replace("<0x", "").replace(">", "")).decode("utf-8"))
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ summaries of LongT5, the learned global tokens of PEGASUS-X.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ Unfold = Callable[[str, int, object], Map | None]
 
 
 def unfolding(
-    config, tensors: Mapping[str, torch.Tensor], output: Mapping, maps: Sequence[torch.Tensor] = ()
+    config: Any, tensors: Mapping[str, torch.Tensor], output: Mapping[str, Any], maps: Sequence[torch.Tensor] = ()
 ) -> Unfold:
     """Return the function that unfolds what this model returned for (field, layer index), or gives None where it cannot.
 
@@ -26,7 +27,7 @@ def unfolding(
     real = None if given is None or given.ndim != 2 else given[0] != 0
     of_tokens = torch.ones(tokens, dtype=torch.bool) if real is None else real
 
-    def unfold(field: str, index: int, weights) -> Map | None:
+    def unfold(field: str, index: int, weights: Any) -> Map | None:
         if field not in ("attentions", "encoder_attentions") or tokens == 0 or len(of_tokens) != tokens:
             return None
         if maps:
@@ -135,7 +136,14 @@ def unfold_padded(weights: torch.Tensor, keys: torch.Tensor) -> Map:
     return weights * mask, mask
 
 
-def _windows(field, index, weights, global_mask, keys, output: Mapping) -> Map | None:
+def _windows(
+    field: str,
+    index: int,
+    weights: torch.Tensor,
+    global_mask: torch.Tensor | None,
+    keys: torch.Tensor,
+    output: Mapping[str, Any],
+) -> Map | None:
     if weights.ndim != 4 or weights.shape[2] != len(keys):
         return None
     rows = output.get(field.replace("attentions", "global_attentions"))
@@ -146,7 +154,7 @@ def _windows(field, index, weights, global_mask, keys, output: Mapping) -> Map |
     return unfold_band(weights[0], keys, places.to(weights.device), rows[index][0] if rows else None)
 
 
-def _staggered(config, index: int, local, keys: torch.Tensor) -> Map | None:
+def _staggered(config: Any, index: int, local: Any, keys: torch.Tensor) -> Map | None:
     if not isinstance(local, torch.Tensor) or local.ndim != 5 or local.shape[0] != 1:
         return None
     shifted = index % 2 == 1 and getattr(config, "stagger_local_blocks", False)

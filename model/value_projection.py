@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -48,7 +49,7 @@ class ValueMixing:
 
     def moved_vectors(self, keys: slice = slice(None)) -> Float[Tensor, "head key d_model"]:
         """Return f_h(x_k) of some keys, float32: what a head moves from a key to whoever attends to it with weight 1."""
-        value = self.layer.value[:, keys].float()
+        value = _values(self.layer)[:, keys]
         groups = self.layer.heads // value.shape[0]
         return torch.matmul(value.repeat_interleave(groups, dim=0), self.projection.float())
 
@@ -75,7 +76,7 @@ class ValueMixings:
 
 def record_mixings(
     loaded: LoadedModel,
-    inputs: str | tuple | list | Mapping[str, Tensor],
+    inputs: str | tuple[Any, ...] | list[Any] | Mapping[str, Tensor],
     *,
     target: str | None = None,
     truncate: bool = False,
@@ -118,7 +119,7 @@ class _BlockCalls:
         if current_collector() is not None:
             self.calls, self.found, self.seen = [], {}, 0
 
-    def listen(self, module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+    def listen(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
         """Keep one call until its block is done."""
         collector = current_collector()
         if collector is None:
@@ -126,7 +127,8 @@ class _BlockCalls:
         self.calls.append(ModuleCall(module, tensors_in((*args, *kwargs.values())), tensors_in(output)))
         if id(module) in self.blocks:
             for number in range(self.seen, len(collector.layers)):
-                mixing = _mixing(collector.layers[number], self.calls)
+                layer = collector.layers[number]
+                mixing = _mixing(layer, self.calls) if isinstance(layer, LazyLayer) else None
                 if mixing is not None:
                     self.found[number] = mixing
             self.seen, self.calls = len(collector.layers), []
@@ -163,10 +165,10 @@ def _mixing(layer: LazyLayer, calls: Sequence[ModuleCall]) -> ValueMixing | None
     joined = joined_heads(layer)
     fitting = [call for call in calls if _projects(call, joined, tolerance)]
     # An adapter of low rank puts a second linear module beside the projection: then neither is all of it.
-    if len({id(call.module) for call in fitting}) != 1:
+    if len({id(call.module) for call in fitting}) != 1 or (weight := _linear_weight(fitting[0].module)) is None:
         return None
     module, output = fitting[0].module, fitting[0].outputs[0]
-    projection = _linear_weight(module).unflatten(0, (layer.heads, -1))
+    projection = weight.unflatten(0, (layer.heads, -1))
     return ValueMixing(layer, projection, _bias(module), as_rows(output), residual_sum(calls, output))
 
 
@@ -184,7 +186,7 @@ def _projects(call: ModuleCall, joined: Tensor, tolerance: float) -> bool:
 
 def joined_heads(layer: LazyLayer) -> Float[Tensor, "query head_d_value"]:
     """Return what the heads of a layer hand on, side by side, float32: sum_k weight[h, q, k] value[h, k]."""
-    value = layer.value.float()
+    value = _values(layer)
     value = value.repeat_interleave(layer.heads // value.shape[0], dim=0)
     blocks = [torch.matmul(layer.weights(rows=rows), value) for rows in row_blocks(layer)]
     return torch.cat(blocks, dim=1).transpose(0, 1).flatten(1)
@@ -207,7 +209,14 @@ def _linear_weight(module: nn.Module) -> Tensor | None:
     return weight if isinstance(module, Conv1D) else weight.T
 
 
-def _bias(module: nn.Module) -> Tensor | None:
+def _values(layer: LazyLayer) -> Tensor:
+    """Return the values [key-value head, key, d_value] of a layer in float32; only layers that have them are looked at."""
+    if layer.value is None:
+        raise ValueError("this layer kept no values")
+    return layer.value.float()
+
+
+def _bias(module: Any) -> Tensor | None:
     return None if module.bias is None else module.bias.detach()
 
 

@@ -5,6 +5,7 @@ A model whose class does not match its files still runs and still draws patterns
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +18,7 @@ _COMPUTED = re.compile(r"(masked_bias|attn\.bias|attention\.bias|inv_freq|positi
 _NAMED_AT_MOST = 3
 
 
-def weight_warnings(model: PreTrainedModel, found: Mapping[str, Collection]) -> tuple[str, ...]:
+def weight_warnings(model: PreTrainedModel, found: Mapping[str, Collection[Any]]) -> tuple[str, ...]:
     """Return one sentence for each way in which the weights look wrong; none where they look right.
 
     `found` is what `from_pretrained(..., output_loading_info=True)` returns: missing, unexpected and mismatched keys.
@@ -37,7 +38,7 @@ def weight_warnings(model: PreTrainedModel, found: Mapping[str, Collection]) -> 
     return (*sentences, *_broken_attention(model))
 
 
-def unusable(model: PreTrainedModel, found: Mapping[str, Collection]) -> str | None:
+def unusable(model: PreTrainedModel, found: Mapping[str, Collection[Any]]) -> str | None:
     """Return the first weight below the head whose shape is not the stored one, in words, or None."""
     for key, stored, expected in sorted(found["mismatched_keys"]):
         if not _is_head(model, key):

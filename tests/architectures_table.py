@@ -24,7 +24,7 @@ KINDS = {
 _HEADER = """# Architectures
 
 Every model type of transformers {version} for which its registry names a model class, as tiny random models of which each
-is recorded and compared with its own eager attention weights: shapes, number and order of layers, and every weight to 1e-5
+is recorded and compared with its own eager attention weights: shapes, number and order of layers, and every weight to 2e-5
 in float32, for text without padding and with padding on either side. Written by `python -m tests.architectures_table`.
 
 {counts}

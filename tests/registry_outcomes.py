@@ -16,7 +16,8 @@ from model.layers import LazyLayer
 from tests.registry_models import build, eager_twin, inputs_of
 from tests.registry_overrides import NO_MAP, NOT_BUILT
 
-TOLERANCE = 1e-5
+# Rounding is all that is below: with one thread, or on another processor, it is a little more than with several.
+TOLERANCE = 2e-5
 UNFOLDED = (
     "bands or blocks unfolded into maps, which are compared in tests/test_unfolding.py and tests/test_reformer.py"
 )

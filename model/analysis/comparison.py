@@ -120,7 +120,7 @@ def _aligned(
         masks.append(_gathered(_gathered(view.mask.astype(np.float32), columns, 1), rows, 0) > 0)
     shared = query.shared[:, None] & key.shared[None, :] & (masks[0] | masks[1])
     shown = [np.where(mask, weights, np.float32(np.nan)) for weights, mask in zip(both, masks, strict=True)]
-    return AlignedPair(query, key, *shown, np.where(shared, both[1] - both[0], np.float32(np.nan)))
+    return AlignedPair(query, key, shown[0], shown[1], np.where(shared, both[1] - both[0], np.float32(np.nan)))
 
 
 def _gathered(values: np.ndarray, groups: Sequence[Sequence[int]], axis: int) -> np.ndarray:

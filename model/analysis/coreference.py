@@ -127,7 +127,7 @@ def mean_of_heads(
     rows, columns, _ = scores.shape
     if not heads or not all(0 <= row < rows and 0 <= head < columns for row, head in heads):
         raise HeadscopeError(f"Choose heads from rows 0 to {rows - 1} and heads 0 to {columns - 1}, at least one.")
-    return np.mean([scores[row, head] for row, head in heads], axis=0, dtype=np.float32)
+    return np.stack([scores[row, head] for row, head in heads]).mean(axis=0, dtype=np.float32)
 
 
 def pair_change(
@@ -177,7 +177,14 @@ class _Passage:
     special: tuple[int, ...]
 
 
-def _passage(trace, mention, candidates, stack, segment, only_head_word) -> _Passage:
+def _passage(
+    trace: Trace,
+    mention: Span,
+    candidates: Sequence[Span],
+    stack: str | None,
+    segment: int | None,
+    only_head_word: bool,
+) -> _Passage:
     layers = trace.of_stack(stack)
     if layers[0].stack == "cross":
         raise HeadscopeError(
@@ -204,15 +211,22 @@ def _is_word(tokens: Sequence[Token], group: Sequence[int], segment: int | None,
     return is_free and any(character.isalnum() for character in letters)
 
 
-def _group_attention(trace, passage, groups, stack, direction, hide_special) -> CandidateAttention:
+def _group_attention(
+    trace: Trace,
+    passage: _Passage,
+    groups: Sequence[Sequence[int]],
+    stack: str | None,
+    direction: str,
+    hide_special: bool,
+) -> CandidateAttention:
     if direction not in DIRECTIONS:
         raise HeadscopeError(f"There is no direction “{direction}”. Choose {' or '.join(DIRECTIONS)}.")
     forward = direction == "from mention"
-    sides = ([passage.mention], groups) if forward else (groups, [passage.mention])
+    queries, keys = ([passage.mention], groups) if forward else (groups, [passage.mention])
     layers = trace.of_stack(stack)
     scores = np.full((len(layers), max(layer.heads for layer in layers), len(groups)), np.nan, dtype=np.float32)
     for row, layer in enumerate(layers):
-        masses = span_masses(layer, *sides, hidden=passage.special if hide_special else ())
+        masses = span_masses(layer, queries, keys, hidden=passage.special if hide_special else ())
         scores[row, : layer.heads] = masses[:, 0] if forward else masses[:, :, 0]
     return CandidateAttention(tuple(layer.index for layer in layers), scores)
 

@@ -61,7 +61,7 @@ def fitted_values(sizes: Sequence[int | float], values: Sequence[int | float]) -
     return [(float(size), float(np.exp(intercept + exponent * np.log(size)))) for size, _ in _upper_half(sizes, values)]
 
 
-def _line(sizes, values) -> tuple[float, float, float]:
+def _line(sizes: Sequence[int | float], values: Sequence[int | float]) -> tuple[float, float, float]:
     """Return slope, half the width of its interval, and intercept in log-log."""
     points = np.array(_upper_half(sizes, values), dtype=np.float64)
     if len(points) < 2 or len(set(points[:, 0])) < 2 or not (points > 0).all() or not np.isfinite(points).all():
@@ -79,7 +79,7 @@ def _line(sizes, values) -> tuple[float, float, float]:
     return slope, float(quantile * error), intercept
 
 
-def _upper_half(sizes, values) -> list[tuple[int | float, int | float]]:
+def _upper_half(sizes: Sequence[int | float], values: Sequence[int | float]) -> list[tuple[int | float, int | float]]:
     # The middle size belongs to it, and two points at least: through fewer there is no line.
     points = sorted(zip(sizes, values, strict=True))
     return points[min(len(points) // 2, max(0, len(points) - 2)) :]

@@ -107,7 +107,7 @@ def relation_facts(
     cases = (members * ~hidden[texts, places, gold][..., None], members * ~hidden[texts, gold, places][..., None])
     means = (sums / sums.sum(dim=1, keepdim=True).clamp(min=1)).transpose(1, 2).contiguous()
     return RelationFacts(
-        tuple(relations), *(part.to(device) for part in (sums, means, hidden, gold)),
+        tuple(relations), sums.to(device), means.to(device), hidden.to(device), gold.to(device),
         (cases[0].to(device), cases[1].to(device)),
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def difference_summary(pair: AlignedPair) -> DifferenceSummary:
     return DifferenceSummary(
         **{name: _spread(np.where(alive, values, np.nan), pair.query.shared) for name, values in rows.items()},
         correlation=_correlation(first[counted], second[counted]),
-        shared=tuple(_mean(np.where(alive, weights.sum(axis=1), np.nan)) for weights in (first, second)),
+        shared=(_mean(np.where(alive, first.sum(axis=1), np.nan)), _mean(np.where(alive, second.sum(axis=1), np.nan))),
     )
 
 

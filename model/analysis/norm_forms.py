@@ -67,7 +67,7 @@ def form_refusal(mixing: ValueMixing, form: str) -> str | None:
             f"What the output of {place} is added to was not found: the block scales or changes it first. Choose the form "
             "“attention”."
         )
-    if form == "layer norm" and mixing.added.norm_after is None:
+    if form == "layer norm" and (mixing.added is None or mixing.added.norm_after is None):
         return (
             f"The residual stream of {place} goes on without a layer norm: this model normalises before attention, not after. "
             "Choose the form “residual”."
@@ -95,17 +95,19 @@ def mixed_vectors(mixing: ValueMixing, form: str = "attention") -> MixedVectors:
         raise HeadscopeError(refusal)
     mixed = mixing.mixed_output()
     constant = torch.zeros_like(mixed) if mixing.bias is None else mixing.bias.float().expand_as(mixed)
-    linear, deviation, kept, output = _unchanged, torch.ones_like(mixed[:, 0]), None, mixing.output
-    if form != "attention":
-        added, norm = mixing.added, mixing.added.norm_before
+    linear: Callable[[Tensor], Tensor] = _unchanged
+    kept: Tensor | None = None
+    deviation, output = torch.ones_like(mixed[:, 0]), mixing.output
+    added = None if form == "attention" else mixing.added
+    if added is not None:
+        norm, after = added.norm_before, added.norm_after
         kept, output = added.residual, added.total
         deviation, constant = deviation / added.scale, constant * added.scale
         if norm is not None:
             linear, deviation, constant = norm.linear, norm.deviation, norm.output(constant)
-    if form == "layer norm":
-        after = added.norm_after
-        linear, deviation = _after(linear, after.linear), deviation * after.deviation
-        kept, constant, output = after.without_bias(kept), after.output(constant), after.output(output)
+        if form == "layer norm" and after is not None:
+            linear, deviation = _after(linear, after.linear), deviation * after.deviation
+            kept, constant, output = after.without_bias(kept), after.output(constant), after.output(output)
     whole = linear(mixed) / deviation[:, None] + (0 if kept is None else kept)
     return MixedVectors(mixing, linear, deviation, kept, whole, constant, output)
 

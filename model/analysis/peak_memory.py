@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -23,13 +24,15 @@ def peak_bytes(forward: Callable[[], object]) -> int:
 class _LiveMemory(TorchDispatchMode):
     """Follows each new storage until it is freed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.peak = 0
         self._alive: dict[int, int] = {}
         self._held = 0
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         result = operation(*args, **(kwargs or {}))
         for tensor in _tensors(result):
             storage = tensor.untyped_storage()
@@ -39,7 +42,7 @@ class _LiveMemory(TorchDispatchMode):
         self.peak = max(self.peak, self._held)
         return result
 
-    def _add(self, storage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> None:
         self._alive[storage._cdata] = storage.nbytes()
         self._held += storage.nbytes()
         # The number may be given to another storage as soon as this one is gone.
@@ -49,10 +52,10 @@ class _LiveMemory(TorchDispatchMode):
         self._held -= self._alive.pop(number)
 
 
-def _tensors(tree) -> list[torch.Tensor]:
+def _tensors(tree: Any) -> list[torch.Tensor]:
     leaves = (tree,) if isinstance(tree, torch.Tensor) else tree_leaves(tree)
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def _storages(tree) -> set[int]:
+def _storages(tree: Any) -> set[int]:
     return {tensor.untyped_storage()._cdata for tensor in _tensors(tree)}

@@ -1,5 +1,6 @@
 """The scores of the first layer taken apart into what tokens and what positions contribute."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,13 @@ def _heads(states: torch.Tensor, layer: LazyLayer) -> torch.Tensor:
     return states.unflatten(-1, (-1, layer.query.shape[-1])).transpose(0, 1)
 
 
-def _terms(layer: LazyLayer, queries, keys, query_constant, key_constant) -> PositionTerms:
+def _terms(
+    layer: LazyLayer,
+    queries: Sequence[torch.Tensor],
+    keys: Sequence[torch.Tensor],
+    query_constant: torch.Tensor,
+    key_constant: torch.Tensor,
+) -> PositionTerms:
     def scores(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         groups = query.shape[0] // key.shape[0]
         return layer.scaling * query @ key.repeat_interleave(groups, dim=0).transpose(-1, -2)
@@ -88,7 +95,8 @@ def _terms(layer: LazyLayer, queries, keys, query_constant, key_constant) -> Pos
     bias = scores(query_constant, sum(keys) + key_constant) + scores(whole_query - query_constant, key_constant)
     logits = scores(layer.query.float(), layer.key.float())
     error = float((sum(four) + bias - logits).abs().max())
-    return PositionTerms(*(part.cpu().numpy() for part in (*four, bias, logits)), error)
+    parts = [part.cpu().numpy() for part in (*four, bias, logits)]
+    return PositionTerms(parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], error)
 
 
 def term_strengths(terms: PositionTerms, mask: Bool[np.ndarray, "query key"]) -> pd.DataFrame:

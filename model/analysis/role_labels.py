@@ -130,9 +130,9 @@ def _positional(frame: pd.DataFrame) -> Iterator[RoleLabel]:
 
 
 def _relations(frame: pd.DataFrame) -> Iterator[RoleLabel]:
-    names = {score: parse_relation_score(score) for score in frame["score"].unique()}
-    chosen = [score for score, parsed in names.items() if parsed is not None and parsed[0] != ALL_RELATIONS]
-    rows = _with_evidence(frame[frame["score"].isin(chosen)], "second_")
+    parsed = {score: parse_relation_score(score) for score in frame["score"].unique()}
+    names = {score: name for score, name in parsed.items() if name is not None and name[0] != ALL_RELATIONS}
+    rows = _with_evidence(frame[frame["score"].isin(list(names))], "second_")
     gain = rows["second"] - rows["second_baseline"]
     chosen_on_first = (rows["first"] - rows["first_baseline"] >= LEAST_GAIN) & (rows["first_count"] >= LEAST_CASES)
     holds = (gain >= LEAST_GAIN) & (rows["second_low"] > rows["second_baseline"])

@@ -25,14 +25,14 @@ def combined_heads(
         raise HeadscopeError(
             f"There is no combination “{combination}” of heads. Choose {' or '.join(HEAD_COMBINATIONS)}."
         )
-    maps = []
+    maps: list[np.ndarray] = []
     for layer in trace.of_stack(stack):
         if head is not None:
             maps.append(trace.attention(layer.index, head, stack).astype(np.float64))
             continue
         weights = layer.weights()
-        found = weights.mean(dim=0) if combination == "mean" else weights.amax(dim=0)
-        found = found.double().cpu().numpy()
+        combined = weights.mean(dim=0) if combination == "mean" else weights.amax(dim=0)
+        found = combined.double().cpu().numpy()
         maps.append(found if combination == "mean" else rows_to_one(found[None])[0])
     if len({one.shape for one in maps}) != 1:
         raise HeadscopeError(
@@ -144,7 +144,7 @@ def _check_layers(decoder: np.ndarray, cross: np.ndarray) -> None:
         )
 
 
-def _checked(maps: Sequence | np.ndarray) -> np.ndarray:
+def _checked(maps: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """Return float64 maps that are shares, rows of 1 + rounding scaled back to one."""
     maps = np.asarray(maps, dtype=np.float64)
     sums = maps.sum(axis=2, keepdims=True)

@@ -55,7 +55,7 @@ def aligned_states(
     The alignment is of the tokens of the two sequences, as `align_axes` makes it; only so can two tokenizers be compared.
     """
     groups = [[pair[side] for pair in alignment.pairs] for side in (0, 1)]
-    return tuple([_means(states, own) for states in all_] for all_, own in zip((first, second), groups, strict=True))
+    return [_means(states, groups[0]) for states in first], [_means(states, groups[1]) for states in second]
 
 
 def layer_means(

@@ -7,6 +7,7 @@ not cut it into pieces, and then nothing but training puts it near 12 and 4.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ def _table(loaded: LoadedModel, table: str) -> Float[Tensor, "vocab d_model"]:
         raise HeadscopeError(f"There is no table “{table}”. Choose {' or '.join(TABLES)}.")
     find = {"input": loaded.model.get_input_embeddings, "output": loaded.model.get_output_embeddings}[table]
     try:
-        module = find()
+        module: Any = find()
     except (AttributeError, NotImplementedError):
         module = None
     weight = getattr(module, "weight", None)
@@ -142,7 +143,12 @@ def _embeddings(loaded: LoadedModel, ids: Sequence[int]) -> Float[np.ndarray, "i
 
 
 def _best(
-    vectors: Tensor, rows: Tensor, count: int, cosine: bool, allowed: Tensor | None, progress
+    vectors: Tensor,
+    rows: Tensor,
+    count: int,
+    cosine: bool,
+    allowed: Tensor | None,
+    progress: Callable[[float], object] | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the largest scores [state, count] and their rows, merged block by block of the table.
 
@@ -187,7 +193,7 @@ def _entries(loaded: LoadedModel, ids: Sequence[int]) -> dict[int, tuple[Token, 
     }
 
 
-def _pieces(tokenizer, ids: Sequence[int]) -> list[str | None]:
+def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str | None]:
     """Return the vocabulary's entries of rising ids; None for the rows that pad a table to a round number."""
     known = [number for number in ids if number < len(tokenizer)]
     pieces = tokenizer.convert_ids_to_tokens(known)

@@ -132,10 +132,10 @@ def _common_subsequence(equal: Bool[np.ndarray, "first second"]) -> list[tuple[i
 def _overlaps(first: AxisItems, second: AxisItems, places: range, others: range) -> list[Groups]:
     """Return the smallest groups of both that cover the same characters; a token of no characters has no partner."""
     items = sorted(
-        (axis.places[place], side, place)
+        (span, side, place)
         for side, axis, own in ((0, first, places), (1, second, others))
         for place in own
-        if axis.places[place] is not None and axis.places[place][1] < axis.places[place][2]
+        if (span := axis.places[place]) is not None and span[1] < span[2]
     )
     groups: list[tuple[list[int], list[int]]] = []
     reach = (0, 0)
@@ -158,6 +158,7 @@ def _known(axis: AxisItems) -> bool:
 
 
 def _place(tokens: Sequence[Token]) -> Place | None:
-    if any(token.span is None or token.special for token in tokens):
+    spans = [token.span for token in tokens if token.span is not None and not token.special]
+    if len(spans) < len(tokens):
         return None
-    return tokens[0].segment or 0, min(token.span[0] for token in tokens), max(token.span[1] for token in tokens)
+    return tokens[0].segment or 0, min(start for start, _ in spans), max(end for _, end in spans)

@@ -55,7 +55,8 @@ class TokenTargets:
         self.valid_rows = valid.sum(dim=1).expand(self.texts)
         self.key_masks = self._key_masks(key)
         ids = key.ids.masked_fill(key.special, -1)
-        self._pairs = torch.stack([duplicate_pairs(ids), prefix_pairs(ids)], dim=1) if same_sequence else None
+        pairs = [duplicate_pairs(ids), prefix_pairs(ids)] if same_sequence else [ids.new_empty(0, 0, 0)]
+        self._pairs = torch.stack(pairs, dim=1)
         self._scratch: Tensor | None = None
         self._latest: tuple[tuple[int, int], Tensor] | None = None
 
@@ -63,11 +64,10 @@ class TokenTargets:
         """Return for rows `start` to `stop` what `PAIR_SCORES` weigh each key with: |q - k|, and 1 at the sought keys."""
         # A text that fits one block asks for the same rows in every layer.
         if self._latest is None or self._latest[0] != (start, stop):
-            found = self._pairs[:, :, start:stop]
-            positions = torch.arange(self.keys, dtype=torch.float32, device=found.device)
+            positions = torch.arange(self.keys, dtype=torch.float32, device=self.allowed.device)
             masks = positions.new_empty(self.texts, len(PAIR_SCORES), stop - start, self.keys)
             masks[:, 0] = (positions[start:stop, None] - positions).abs()
-            masks[:, 1:] = found
+            masks[:, 1:] = self._pairs[:, :, start:stop]
             self._latest = (start, stop), masks
         return self._latest[1]
 

@@ -1,5 +1,7 @@
 """Scaled dot-product attention in several heads, computed by whatever function transformers has under its name."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,8 +13,16 @@ from model.architectures.positions import rotated
 
 
 def eager_attention_forward(
-    module, query, key, value, attention_mask, scaling, dropout=0.0, position_bias=None, **_options
-):  # fmt: skip
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float | int = 0.0,
+    position_bias: Tensor | None = None,
+    **_options: Any,
+) -> tuple[Tensor, Tensor]:
     """Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V, with all weights written out (Vaswani et al. 2017, eq. 1).
 
     Returns the output [batch, query, head, d_head] and the weights [batch, head, query, key].
@@ -68,11 +78,11 @@ class MultiHeadAttention(nn.Module):
         read, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=0.0, **options)
         return self.output(read.flatten(-2)), weights
 
-    def _keys_and_values(self, read: Tensor, cross: bool, turn, cache: Cache | None) -> tuple[Tensor, Tensor]:
+    def _keys_and_values(self, read: Tensor, cross: bool, turn: Any, cache: Cache | None) -> tuple[Tensor, Tensor]:
         """Return keys and values, those of earlier steps from the cache; the encoder's are computed once for all steps."""
         if isinstance(cache, EncoderDecoderCache):
             if cross and cache.is_updated.get(self.layer):
-                kept = cache.cross_attention_cache.layers[self.layer]
+                kept: Any = cache.cross_attention_cache.layers[self.layer]
                 return kept.keys, kept.values
             if cross:
                 cache.is_updated[self.layer] = True

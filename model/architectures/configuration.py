@@ -1,6 +1,6 @@
 """The sizes and options of our own architectures, as transformers configs: what config.json holds."""
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
@@ -49,7 +49,7 @@ class TransformerConfig(PreTrainedConfig):
     tie_word_embeddings: bool = True
     use_cache: bool = True
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         self.key_value_heads = self.heads if self.key_value_heads is None else self.key_value_heads
         check_sizes(self)
         super().__post_init__(**kwargs)
@@ -86,7 +86,7 @@ class SmallDecoderConfig(PreTrainedConfig):
     tie_word_embeddings: bool = True
     use_cache: bool = True
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         self.key_value_heads = self.heads if self.key_value_heads is None else self.key_value_heads
         check_sizes(self)
         super().__post_init__(**kwargs)
@@ -124,7 +124,7 @@ class RecurrentSearchConfig(PreTrainedConfig):
     use_cache: bool = True
     num_hidden_layers: int = 1
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         if self.attention not in ALIGNMENTS or self.cell not in CELLS:
             raise HeadscopeError(
                 f"The attention is one of {', '.join(ALIGNMENTS)} and the cell one of {', '.join(CELLS)}, not "

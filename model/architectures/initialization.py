@@ -7,11 +7,12 @@ from transformers import initialization
 # Of what a sub-layer adds to the stream. At 1 the encoder of a post-norm stack makes all positions alike within 200 steps, and
 # the decoder never learns where to look; smaller is what DeepNet (Wang et al. 2022) does, by depth.
 RESIDUAL_GAIN = 0.5
+_GAIN = "gain"  # the attribute that a map keeps it in
 
 
 def residual(linear: nn.Linear) -> nn.Linear:
     """Return the map, marked as one on the way into the residual stream."""
-    linear.gain = RESIDUAL_GAIN
+    setattr(linear, _GAIN, RESIDUAL_GAIN)
     return linear
 
 
@@ -23,7 +24,7 @@ def initialize(module: nn.Module, d_model: int) -> None:
     are orthogonal (Saxe et al. 2014; Bahdanau et al. 2014, appendix B.1); biases are zero.
     """
     if isinstance(module, nn.Linear):
-        initialization.xavier_uniform_(module.weight, gain=getattr(module, "gain", 1.0))
+        initialization.xavier_uniform_(module.weight, gain=getattr(module, _GAIN, 1.0))
         if module.bias is not None:
             initialization.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):

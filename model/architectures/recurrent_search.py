@@ -1,5 +1,7 @@
 """RNNsearch (Bahdanau et al. 2014): a recurrent encoder and decoder with attention between them, the Transformer's elder."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ class RecurrentEncoder(nn.Module):
         self.recurrent = recurrent(config.d_embedding, config.d_direction, batch_first=True, bidirectional=True)
 
     def forward(
-        self, input_ids: Int[Tensor, "batch source"], attention_mask: Tensor | None = None, **_options
+        self, input_ids: Int[Tensor, "batch source"], attention_mask: Tensor | None = None, **_options: Any
     ) -> BaseModelOutput:
         """Return the annotations [batch, source, 2 * d_direction]; those of padding, on the right, are zero."""
         embedded = self.dropout(self.embedding(input_ids))
@@ -69,7 +71,7 @@ class RecurrentSearch(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         initialize(module, self.config.d_embedding)
 
-    def get_encoder(self, *_args, **_options) -> nn.Module:
+    def get_encoder(self, *_args: Any, **_options: Any) -> nn.Module:
         return self.encoder
 
     def get_input_embeddings(self) -> nn.Module:
@@ -83,11 +85,11 @@ class RecurrentSearch(PreTrainedModel, GenerationMixin):
         input_ids: Int[Tensor, "batch source"] | None = None,
         attention_mask: Tensor | None = None,
         decoder_input_ids: Int[Tensor, "batch target"] | None = None,
-        encoder_outputs: BaseModelOutput | tuple | None = None,
-        past_key_values: Cache | None = None,
+        encoder_outputs: BaseModelOutput | tuple[Any, ...] | None = None,
+        past_key_values: Any = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
-        **_options,
+        **_options: Any,
     ) -> Seq2SeqLMOutput:
         """Return the logits [batch, target, vocab] and, where asked for, the alignment as cross-attention of one head."""
         if encoder_outputs is None:
@@ -96,12 +98,13 @@ class RecurrentSearch(PreTrainedModel, GenerationMixin):
         if use_cache and past_key_values is None:
             past_key_values = EncoderDecoderCache(DynamicCache(config=self.config), DynamicCache(config=self.config))
         states = getattr(past_key_values, "self_attention_cache", past_key_values)
-        state = self._first_state(annotations) if not _steps(states) else _last_state(states)
+        state = _last_state(states) if states is not None and _steps(states) else self._first_state(annotations)
         embedded = self.dropout(self.embedding(decoder_input_ids))
         read, alignment, after = self.decoder(embedded, state, annotations, attention_mask)
         if states is not None:
             # States stand where a Transformer keeps keys, so that beams are reordered alike; only the last is read again.
-            states.update(*(torch.stack(side, dim=1)[:, None] for side in zip(*after, strict=True)), 0)
+            hidden, memory = (torch.stack(side, dim=1)[:, None] for side in zip(*after, strict=True))
+            states.update(hidden, memory, 0)
         return Seq2SeqLMOutput(
             logits=self.output(self.dropout(read)),
             past_key_values=past_key_values,
@@ -120,5 +123,5 @@ def _steps(cache: Cache | None) -> int:
 
 
 def _last_state(cache: Cache) -> State:
-    kept = cache.layers[0]
+    kept: Any = cache.layers[0]
     return kept.keys[:, 0, -1], kept.values[:, 0, -1]

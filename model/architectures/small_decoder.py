@@ -1,5 +1,7 @@
 """A small decoder-only language model (Radford et al. 2018) made of the Transformer's own blocks."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -52,7 +54,7 @@ class SmallDecoder(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        **_options,
+        **_options: Any,
     ) -> CausalLMOutputWithPast:
         """Return the logits [batch, position, vocab] of the token after each; `attention_mask` is 0 for padding."""
         if use_cache and past_key_values is None:

@@ -1,5 +1,7 @@
 """The Transformer of "Attention Is All You Need" (Vaswani et al. 2017), to be read beside the paper."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -72,13 +74,13 @@ class Decoder(nn.Module):
         mask = create_causal_mask(
             config=self.config, inputs_embeds=states, attention_mask=attention_mask, past_key_values=own_cache
         )
-        memory_mask = create_bidirectional_mask(
+        cross_mask = create_bidirectional_mask(
             config=self.config, inputs_embeds=states, attention_mask=memory_mask, encoder_hidden_states=memory
         )
         options = position_options(self.config, keys[:, begun:], keys)
         own, cross, streams = [], [], [states]
         for block in self.blocks:
-            states, *attended = block(states, memory, mask, memory_mask, options, past_key_values)
+            states, *attended = block(states, memory, mask, cross_mask, options, past_key_values)
             own.append(attended[0])
             cross.append(attended[1])
             streams.append(states)
@@ -117,7 +119,7 @@ class Transformer(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         initialize(module, self.config.d_model)
 
-    def get_encoder(self, *_args, **_options) -> nn.Module:
+    def get_encoder(self, *_args: Any, **_options: Any) -> nn.Module:
         return self.encoder
 
     def get_decoder(self) -> nn.Module:
@@ -135,12 +137,12 @@ class Transformer(PreTrainedModel, GenerationMixin):
         attention_mask: Tensor | None = None,
         decoder_input_ids: Int[Tensor, "batch target"] | None = None,
         decoder_attention_mask: Tensor | None = None,
-        encoder_outputs: BaseModelOutput | tuple | None = None,
+        encoder_outputs: Any = None,
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        **_options,
+        **_options: Any,
     ) -> Seq2SeqLMOutput:
         """Return the logits [batch, target, vocab] of the token after each of `decoder_input_ids`.
 

@@ -1,6 +1,7 @@
 """Copies of one input side by side, each of which something else is done to."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ _BATCH_TOKENS = {"cpu": 1024}
 _BATCH_TOKENS_ELSEWHERE = 32768
 
 
-def copied(value: object, count: int) -> object:
+def copied(value: Any, count: int) -> Any:
     """Return what a module is called with, `count` times side by side: every tensor with a batch axis of one, also in tuples,
     lists and dicts; the copies share memory."""
     if isinstance(value, Tensor):

@@ -120,17 +120,17 @@ def corpus_fidelity(
     return results, frame
 
 
-def write_json(results: FidelityResults, path: str | PathLike) -> None:
+def write_json(results: FidelityResults, path: str | PathLike[str]) -> None:
     """Write the results as JSON, one line per method and layer; raises HeadscopeError where the file cannot be written."""
     write_record(path, results, layout=FORMAT, first_field="method")
 
 
-def write_parquet(frame: pd.DataFrame, path: str | PathLike) -> None:
+def write_parquet(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
     """Write the correlation of every text as Parquet; raises HeadscopeError where the file cannot be written."""
     write_file(path, frame.to_parquet(None, engine="pyarrow", index=False, compression="zstd"))
 
 
-def read_json(path: str | PathLike) -> FidelityResults:
+def read_json(path: str | PathLike[str]) -> FidelityResults:
     """Read a file of `write_json`; raises HeadscopeError with one sentence where it is missing, broken or another."""
     return read_record(
         path, FidelityResults, _checked, layout=FORMAT, largest=LARGEST_FILE, called="fidelity results",
@@ -152,7 +152,8 @@ def _checked(results: FidelityResults) -> FidelityResults:
 
 def _long_enough(loaded: LoadedModel, texts: Iterable[str], limit: int | None) -> tuple[list[str], int]:
     """Return the texts with enough tokens to rank, and how many before them had too few."""
-    chosen, skipped = [], 0
+    chosen: list[str] = []
+    skipped = 0
     for text in texts:
         if len(chosen) == limit:
             break

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,9 +22,9 @@ def embeddings_changed(loaded: LoadedModel, change: Callable[[Tensor], Tensor]) 
     modules = [
         module for module in loaded.model.modules() if isinstance(module, nn.Embedding) and module.weight is table
     ]
-    changed, thread = [], get_ident()
+    changed, thread = list[Tensor](), get_ident()
 
-    def listen(_module, _args, _kwargs, embedded: Tensor) -> Tensor:
+    def listen(_module: Any, _args: Any, _kwargs: Any, embedded: Tensor) -> Tensor:
         # Another thread may run the same model meanwhile.
         if changed or get_ident() != thread:
             return embedded

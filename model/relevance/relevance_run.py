@@ -21,6 +21,7 @@ from model.analysis.rollout import (
 )
 from model.encoding import Encoding
 from model.errors import HeadscopeError
+from model.intervening import Place
 from model.lazy_capture import Progress
 from model.loading import LoadedModel
 from model.relevance.gradients import (
@@ -31,7 +32,7 @@ from model.relevance.gradients import (
 )
 from model.relevance.outputs import ChosenOutput, readout
 from model.relevance.value_zeroing import stacked, value_zeroing
-from model.value_projection import ValueMixings, record_mixings
+from model.value_projection import ValueMixing, ValueMixings, record_mixings
 
 
 @dataclass(eq=False)
@@ -61,7 +62,7 @@ class RelevanceRun:
         return weight_gradients(self.loaded, self.encoding, self.output)
 
     @cached_property
-    def zeroing(self) -> Mapping:
+    def zeroing(self) -> Mapping[Place, np.ndarray]:
         changes = value_zeroing(self.loaded, self.encoding, progress=self.report)
         return {place: rows_to_one(change) for place, change in changes.items()}
 
@@ -82,7 +83,7 @@ class RelevanceRun:
     def near(self, stack: str) -> np.ndarray:
         return np.stack([alti_contributions(one) for one in self.of_stack(stack)]).astype(np.float64)
 
-    def of_stack(self, stack: str) -> list:
+    def of_stack(self, stack: str) -> list[ValueMixing]:
         return [self.mixings.layer(layer.index, stack) for layer in self.mixings.trace.of_stack(stack)]
 
     def read(self, maps: Float[np.ndarray, "layer query key"]) -> np.ndarray:
@@ -104,8 +105,8 @@ class RelevanceRun:
         for done, end in enumerate(range(count, 0, -1)):
             part = part_of(self.report, done / count, (done + 1) / count)
             if self.stack == "cross":
-                encoder, *both = maps[0], *(one[:end] for one in maps[1:])
-                found.append(translation_flow(encoder, *both, rows, progress=part)[0, : maps[2].shape[2]])
+                flow = translation_flow(maps[0], maps[1][:end], maps[2][:end], rows, progress=part)
+                found.append(flow[0, : maps[2].shape[2]])
             else:
                 found.append(attention_flow(maps[0][:end], rows, progress=part)[0])
         return np.stack(found[::-1])

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +34,8 @@ class _BlockCall:
     """One call of a block in the plain run, and how many keys each of its attention modules looked at."""
 
     block: nn.Module
-    args: tuple
-    kwargs: dict
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     output: Tensor | None = None
     keys: dict[int, int] = field(default_factory=dict)
 
@@ -74,7 +75,7 @@ def stacked(changes: Mapping[Place, Float[np.ndarray, "..."]], stack: str) -> Fl
 def _block_calls(loaded: LoadedModel, encoding: Encoding, plan: LayerPlan) -> dict[Place, tuple[nn.Module, _BlockCall]]:
     """Return every attention module by (stack, layer), with the block call that it ran in."""
     found: dict[Place, tuple[nn.Module, _BlockCall]] = {}
-    parts, counts = parts_of(loaded.model), Counter()
+    parts, counts = parts_of(loaded.model), Counter[str]()
     with _block_inputs([block for blocks in parts.lists.values() for block in blocks]) as running_calls:
 
         def looked(module: nn.Module, value: Tensor) -> Tensor:
@@ -96,10 +97,10 @@ def _block_inputs(blocks: list[nn.Module]) -> Iterator[list[_BlockCall]]:
     """Keep what every block is called with and what it returns, in order."""
     calls: list[_BlockCall] = []
 
-    def before(block, args, kwargs):
+    def before(block: Any, args: Any, kwargs: Any) -> None:
         calls.append(_BlockCall(block, args, kwargs))
 
-    def after(_block, output):
+    def after(_block: Any, output: Any) -> None:
         calls[-1].output = _first(output)
 
     with surrounding(blocks, before, after):
@@ -108,8 +109,9 @@ def _block_inputs(blocks: list[nn.Module]) -> Iterator[list[_BlockCall]]:
 
 def _layer_changes(loaded: LoadedModel, module: nn.Module, call: _BlockCall) -> np.ndarray:
     plain = _first(call.block(*call.args, **call.kwargs))
-    scale = float(call.output.abs().max())
-    if plain.shape[0] != 1 or not bool(((plain - call.output).abs() <= _TOLERANCE * scale).all()):
+    given = plain if call.output is None else call.output
+    scale = float(given.abs().max())
+    if plain.shape[0] != 1 or not bool(((plain - given).abs() <= _TOLERANCE * scale).all()):
         raise HeadscopeError(
             f"A block of {loaded.name} run alone gives another output than in the model: values cannot be zeroed there."
         )
@@ -117,7 +119,7 @@ def _layer_changes(loaded: LoadedModel, module: nn.Module, call: _BlockCall) -> 
     columns = []
     for places in in_pieces(torch.arange(keys, device=plain.device), plain.shape[1], plain.device):
 
-        def zeroed(other: nn.Module, value: Tensor, places=places) -> Tensor:
+        def zeroed(other: nn.Module, value: Tensor, places: Any = places) -> Tensor:
             if other is not module:
                 return value
             value = value.expand(len(places), *value.shape[1:]).clone()
@@ -134,7 +136,7 @@ def _layer_changes(loaded: LoadedModel, module: nn.Module, call: _BlockCall) -> 
     return np.where(changes < _ROUNDING, 0.0, changes)
 
 
-def _first(output: Tensor | tuple) -> Tensor:
+def _first(output: Tensor | tuple[Any, ...]) -> Tensor:
     return output[0] if isinstance(output, tuple) else output
 
 
