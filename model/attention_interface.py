@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from model.attention_weights import attention_weights, masked_scores
 from model.batch_collector import BatchCollector
 from model.collector import Collector, parts_of
 from model.head_changes import allowed_keys, changes_of
+from model.head_watch import HeadWatch
 from model.part_changes import part_changes
 from model.verification import disagreement
 
@@ -29,9 +31,19 @@ _collector: ContextVar[Collector | None] = ContextVar("headscope_collector", def
 
 
 def intercepted_attention(
-    module, query, key, value, attention_mask, scaling=None, dropout=0.0, is_causal=None, position_bias=None,
-    softcap=None, s_aux=None, **kwargs,
-):  # fmt: skip
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | int | None = None,
+    dropout: float | int = 0.0,
+    is_causal: bool | None = None,
+    position_bias: torch.Tensor | None = None,
+    softcap: float | int | None = None,
+    s_aux: torch.Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
     """Compute attention as transformers' "sdpa" does, with the interventions of this context, and hand its parts to the
     context's collector, if there is one."""
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -52,12 +64,16 @@ def intercepted_attention(
         collector.needs_whole_masks |= attention_mask is None and not causal and _lost_causality(collector, query, key)
         collector.attend(
             module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux,
-            None if replaced is None else (changes.replaced_heads, replaced),
+            None if changes is None or replaced is None else (changes.replaced_heads, replaced),
         )  # fmt: skip
     if collector is not None and collector.exact:
         options = {"dropout": dropout, "position_bias": position_bias, "softcap": softcap, "s_aux": s_aux, **kwargs}
         options = {name: option for name, option in options.items() if option is not None}
         collector.off(disagreement(module, query, key, value, attention_mask, scaling, causal, options))
+    if collector is not None and changes is None and parts.value is None and parts.weights is None:
+        output = collector.watched(value)
+        if output is not None:
+            return output, None
     on_weights = None if parts.weights is None else partial(parts.weights, module)
     if softcap is not None or s_aux is not None or on_weights is not None:
         output = _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux, on_weights)
@@ -76,7 +92,18 @@ def _without_empty_rows(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks, on_weights=None) -> torch.Tensor:
+def _unfused(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | int,
+    causal: bool,
+    softcap: float | int | None,
+    bias: torch.Tensor | None,
+    sinks: torch.Tensor | None,
+    on_weights: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Attention that no fused kernel computes (softcap, sinks, weights that somebody changes or derives by), one batch entry
     at a time; returns [batch, query, head, d]."""
     outputs = []
@@ -96,12 +123,12 @@ def _unfused(query, key, value, mask, scaling, causal, softcap, bias, sinks, on_
     return torch.stack(outputs).transpose(1, 2).contiguous()
 
 
-def _lost_causality(collector: Collector, query, key) -> bool:
+def _lost_causality(collector: Collector, query: torch.Tensor, key: torch.Tensor) -> bool:
     """Say whether a causal mask was left out for a module that does not know that it is causal (PaliGemma)."""
     return query.shape[2] == key.shape[2] > 1 and collector.masks_left_out == {"causal"}
 
 
-def _lean_mask(*args, **options) -> torch.Tensor | None:
+def _lean_mask(*args: Any, **options: Any) -> torch.Tensor | None:
     """Return the bool mask of "sdpa", which is left out where the kernel can do without; the collector is told which."""
     mask, collector = sdpa_mask(*args, **options), _collector.get()
     if mask is None and collector is not None:
@@ -110,12 +137,13 @@ def _lean_mask(*args, **options) -> torch.Tensor | None:
     return mask
 
 
-def whole_mask(*args, **options) -> torch.Tensor:
+def whole_mask(*args: Any, **options: Any) -> torch.Tensor:
     """Return the bool mask in full: "sdpa" leaves it out and trusts `module.is_causal`, which some families never set."""
-    return sdpa_mask(*args, **{**options, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
+    mask: Any = sdpa_mask(*args, **{**options, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
+    return mask
 
 
-def register_attention(name: str, attention: Callable, mask: Callable) -> None:
+def register_attention(name: str, attention: Callable[..., Any], mask: Callable[..., Any]) -> None:
     """Make an attention function and the masks that go with it known to transformers' models as an implementation."""
     AttentionInterface.register(name, attention)
     # Needed under the same name: without it transformers builds no mask at all, not even the causal one.
@@ -160,14 +188,18 @@ def attention_implementation(model: PreTrainedModel, name: str) -> Iterator[None
 
 @contextmanager
 def collecting(
-    model: PreTrainedModel, implementation: str, progress: Callable[[float], None] | None = None, batch: int = 1
+    model: PreTrainedModel,
+    implementation: str,
+    progress: Callable[[float], None] | None = None,
+    batch: int = 1,
+    watch: HeadWatch | None = None,
 ) -> Iterator[Collector]:
     """Collect attention and hidden states of what runs inside; hooks and settings are gone afterwards.
 
-    With `batch` above 1 the collector is a BatchCollector, whose entries hold what was collected.
+    With `batch` above 1 the collector is a BatchCollector, whose entries hold what was collected, and nobody watches.
     """
     parts = parts_of(model)
-    collector = Collector(parts, progress) if batch == 1 else BatchCollector(parts, batch, progress)
+    collector = Collector(parts, progress, watch) if batch == 1 else BatchCollector(parts, batch, progress)
     handles = []
     token = _collector.set(collector)
     try:
@@ -183,13 +215,13 @@ def collecting(
             handle.remove()
 
 
-def _hook(block: nn.Module, list_name: str, collector: Collector) -> list:
+def _hook(block: nn.Module, list_name: str, collector: Collector) -> list[Any]:
     # Another thread may run the same model meanwhile: a hook acts only in the context that it was made for.
-    def before(_module, args, kwargs):
+    def before(_module: Any, args: Any, kwargs: Any) -> None:
         if _collector.get() is collector:
             collector.enter_block(list_name, args[0] if args else kwargs.get("hidden_states"))
 
-    def after(_module, _args, output):
+    def after(_module: Any, _args: Any, output: Any) -> None:
         if _collector.get() is collector:
             collector.leave_block(list_name, output[0] if isinstance(output, tuple) else output)
 
@@ -200,7 +232,7 @@ def _parts(model: PreTrainedModel) -> set[type[PreTrainedModel]]:
     return {type(part) for part in model.modules() if isinstance(part, PreTrainedModel)}
 
 
-def _configs(model: PreTrainedModel) -> list:
+def _configs(model: PreTrainedModel) -> list[Any]:
     found = {id(part.config): part.config for part in model.modules() if hasattr(part, "config")}
     queue = list(found.values())
     while queue:

@@ -1,6 +1,7 @@
 """What one forward pass over a batch hands over, kept for every entry of the batch as if it had run alone."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ class BatchCollector(Collector):
         self.entries = tuple(Collector(parts) for _ in range(batch))
         # Lists of blocks whose states are not a batch of hidden states: as good as missing, unless attention is in there.
         self._undivided: set[str] = set()
-        self._copies: dict[tuple, tuple[torch.Tensor, Sequence[torch.Tensor]]] = {}
+        self._copies: dict[tuple[Any, ...], tuple[torch.Tensor, Sequence[torch.Tensor]]] = {}
 
     @property
     def agrees(self) -> bool:
@@ -28,9 +29,19 @@ class BatchCollector(Collector):
         return super().agrees and self._undivided.isdisjoint(self.entries[0].attending)
 
     def attend(
-        self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks,
+        self,
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        scaling: float | int,
+        causal: bool,
+        softcap: float | int | None,
+        bias: torch.Tensor | None,
+        sinks: torch.Tensor | None,
         replaced: tuple[tuple[int, ...], torch.Tensor] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Keep one attention call, for every entry."""
         if any(tensor.shape[0] != len(self.entries) for tensor in (query, key, value)) or any(
             tensor is not None and tensor.shape[0] not in (1, len(self.entries)) for tensor in (mask, bias)
@@ -43,24 +54,24 @@ class BatchCollector(Collector):
         weights = self._shared_by_layers(None if replaced is None else replaced[1])
         for entry, tensors, (own_mask, own_bias), own_weights in zip(self.entries, own, shared, weights, strict=True):
             query, key, value = (tensor.detach().clone() for tensor in tensors)
-            own_replaced = None if replaced is None else (replaced[0], own_weights)
+            own_replaced = None if replaced is None or own_weights is None else (replaced[0], own_weights)
             entry.attend(module, query, key, value, own_mask, scaling, causal, softcap, own_bias, sinks, own_replaced)
         self.exact &= all(entry.exact for entry in self.entries)
 
-    def enter_block(self, list_name: str, entering) -> None:
+    def enter_block(self, list_name: str, entering: Any) -> None:
         """Note that a block of this list begins, and keep every entry's input of the first."""
         super().enter_block(list_name, None)
         begun = bool(self.entries[0].streams.get(list_name))
         for entry, state in zip(self.entries, self._states(list_name, None if begun else entering), strict=True):
             entry.enter_block(list_name, state)
 
-    def leave_block(self, list_name: str, leaving) -> None:
+    def leave_block(self, list_name: str, leaving: Any) -> None:
         """Keep every entry's output of a block and report progress; the report may raise, which cancels the run."""
         for entry, state in zip(self.entries, self._states(list_name, leaving), strict=True):
             entry.leave_block(list_name, state)
         super().leave_block(list_name, None)
 
-    def _states(self, list_name: str, state) -> Sequence[torch.Tensor | None]:
+    def _states(self, list_name: str, state: Any) -> Sequence[torch.Tensor | None]:
         """Return the hidden states of every entry, each with a batch axis of one."""
         if not isinstance(state, torch.Tensor):
             return [None] * len(self.entries)

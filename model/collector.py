@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
 
 from model.device_budget import budget_of_run
 from model.errors import tell
-from model.layers import LazyLayer
+from model.head_watch import HeadWatch
+from model.layers import AttentionLayer, LazyLayer
 
 _CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder", re.IGNORECASE)
 
@@ -30,9 +32,11 @@ def parts_of(model: nn.Module) -> Parts:
 class Collector:
     """Gathers what the attention modules and the blocks of one forward pass hand over, in the order of their calls."""
 
-    def __init__(self, parts: Parts, progress: Callable[[float], None] | None = None):
+    def __init__(self, parts: Parts, progress: Callable[[float], None] | None = None, watch: HeadWatch | None = None):
         self.names, self.lists = parts.names, parts.lists
-        self.layers: list[LazyLayer] = []
+        self.layers: list[AttentionLayer] = []
+        # Computes the attention of the layers block by block, and looks at the blocks; None: the fused kernel does.
+        self.watch = watch
         # The attention implementation of the run.
         self.implementation = ""
         # How often a module attended: more often than there are layers where one attends twice.
@@ -49,15 +53,25 @@ class Collector:
         self._off: list[torch.Tensor] = []
         # The block of the last layer, and how often it was called by then.
         self._attended_in: tuple[str, int] | None = None
-        self._masks: dict[tuple, tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = {}
+        self._masks: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = {}
         self._budget = budget_of_run()
         self._progress = progress
         self._expected = max(1, sum(len(blocks) for blocks in self.lists.values()))
 
     def attend(
-        self, module: nn.Module, query, key, value, mask, scaling, causal, softcap, bias, sinks,
+        self,
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        scaling: float | int,
+        causal: bool,
+        softcap: float | int | None,
+        bias: torch.Tensor | None,
+        sinks: torch.Tensor | None,
         replaced: tuple[tuple[int, ...], torch.Tensor] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Keep one attention call; tensors come with their batch axis of one, which is dropped.
 
         `replaced` are the heads that an intervention gave other weights, and these.
@@ -106,11 +120,26 @@ class Collector:
         self._attended_in = self.block
         if earlier is None or earlier.module != layer.module:
             self.layers.append(layer)
-        elif _same_weights(earlier, layer):
+        elif (
+            isinstance(earlier, LazyLayer)
+            and _same_weights(earlier, layer)
+            and earlier.value is not None
+            and layer.value is not None
+        ):
             self.layers[-1] = replace(earlier, value=torch.cat([earlier.value, layer.value], dim=-1))
         else:
             # One module, called for pieces of the sequence: each map is a part of one that is not known here.
             self.exact = False
+
+    def watched(self, value: torch.Tensor) -> torch.Tensor | None:
+        """Return the output [1, query, head, d_value] of the call that was kept last, computed block by block by the watch.
+
+        None where nobody watches, or where the layers are not exactly what the modules compute with.
+        """
+        if self.watch is None or not self.agrees:
+            return None
+        beside = len(self.lists[self.block[0]]) if self.block else 1
+        return self.watch.attend(self.layers, beside, value.detach()[0])[None]
 
     def off(self, disagreement: torch.Tensor | None) -> None:
         """Note how far one call is from the family's eager attention, as a share of the tolerance."""
@@ -135,7 +164,16 @@ class Collector:
         _, allowed, additive = self._masks[key]
         return allowed, additive
 
-    def _stack(self, name, module, queries, keys, mask, bias, causal) -> str:
+    def _stack(
+        self,
+        name: str,
+        module: nn.Module,
+        queries: int,
+        keys: int,
+        mask: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        causal: bool,
+    ) -> str:
         inside = re.split(r"\.\d+\.", name, maxsplit=1)[-1]
         if _CROSS.search(inside):
             return "cross"
@@ -145,13 +183,13 @@ class Collector:
             return side.group(1)
         if causal and mask is None:
             return "decoder"
-        if queries == 1 or (mask is None and bias is None):
+        allowed = mask if mask is not None or bias is None else bias[0] > torch.finfo(bias.dtype).min / 2
+        if queries == 1 or allowed is None:
             return "decoder" if queries == 1 and getattr(module, "is_causal", False) else "encoder"
-        allowed = mask if mask is not None else bias[0] > torch.finfo(bias.dtype).min / 2
         future = torch.ones(queries, keys, dtype=torch.bool, device=allowed.device).triu_(diagonal=1)
         return "decoder" if queries == keys and not bool((allowed & future).any()) else "encoder"
 
-    def enter_block(self, list_name: str, entering) -> None:
+    def enter_block(self, list_name: str, entering: Any) -> None:
         """Note that a block of this list begins, and keep the input of the first where it is a tensor."""
         self.calls[list_name] = self.calls.get(list_name, -1) + 1
         self.block = (list_name, self.calls[list_name])
@@ -159,11 +197,13 @@ class Collector:
         if not stream and isinstance(entering, torch.Tensor):
             stream.append(entering.detach())
 
-    def leave_block(self, list_name: str, leaving) -> None:
+    def leave_block(self, list_name: str, leaving: Any) -> None:
         """Keep the output of a block and report progress; the report may raise, which cancels the run."""
         if isinstance(leaving, torch.Tensor):
             self.streams[list_name].append(leaving.detach())
         self.block = None
+        if self.watch is not None and not self.watch.keeps_trace:
+            self.streams[list_name].clear()
         self._budget.hold(self.layers, self.streams)
         if self._progress is not None:
             tell(self._progress, min(1.0, sum(count + 1 for count in self.calls.values()) / self._expected))

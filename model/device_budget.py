@@ -1,18 +1,21 @@
-"""Traces on a device: moved as a whole, and held there within a budget."""
+"""Traces on a device: moved as a whole, and held there, and in memory, within a budget."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from model.layers import AttentionLayer
+from model.spilling import MemoryBudget
 
 States = Mapping[str, tuple[torch.Tensor, ...]]
 # What the layers of a stack have in common; everything else is a layer's own.
 _SHARED = ("mask", "bias")
-_budget_of_run: ContextVar[int | None] = ContextVar("headscope_device_budget", default=None)
+# Bytes on the device and in memory.
+_budgets_of_run: ContextVar[tuple[int | None, int | None]] = ContextVar("headscope_budgets", default=(None, None))
 
 
 class TensorMover:
@@ -21,12 +24,14 @@ class TensorMover:
     def __init__(self, device: torch.device | str):
         self.device = torch.device(device)
         # A shared tensor is kept beside its copy, so that its address is not given to another one meanwhile.
-        self._moved: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._moved: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def layer(self, layer: AttentionLayer) -> AttentionLayer:
         """Return the layer with all of its tensors on the device."""
         tensors = layer.tensors().items()
-        moved = {name: self._shared(tensor) if name in _SHARED else self.tensor(tensor) for name, tensor in tensors}
+        moved: dict[str, Any] = {
+            name: self._shared(tensor) if name in _SHARED else self.tensor(tensor) for name, tensor in tensors
+        }
         return replace(layer, **moved)
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -41,17 +46,18 @@ class TensorMover:
 
 
 class DeviceBudget:
-    """Decides in the order of a run what stays on its device, and moves the rest to the CPU.
+    """Decides in the order of a run what stays on its device, and moves the rest to the CPU; past `memory` bytes, to disk.
 
     A layer stays or moves as a whole, so that its queries, keys and masks are on one device. From the first one that does
     not fit all move, so that those that stay are the first ones.
     """
 
-    def __init__(self, nbytes: int | None):
+    def __init__(self, nbytes: int | None, memory: int | None = None):
         self.free = float("inf") if nbytes is None else nbytes
-        self._cpu = TensorMover("cpu")
+        self._cpu, self._memory = TensorMover("cpu"), MemoryBudget(memory)
         self._known: set[int] = set()
-        self._layers_held, self._states_held = 0, {}
+        self._layers_held = 0
+        self._states_held: dict[str, int] = {}
 
     def hold(self, layers: list[AttentionLayer], streams: Mapping[str, list[torch.Tensor]]) -> None:
         """Place what these lists hold beyond the last call, in the lists themselves."""
@@ -64,12 +70,13 @@ class DeviceBudget:
             self._states_held[name] = len(stream)
 
     def layer(self, layer: AttentionLayer) -> AttentionLayer:
-        """Return the layer, on the CPU where it does not fit."""
-        return layer if self._fits(layer.tensors().values()) else self._cpu.layer(layer)
+        """Return the layer, on the CPU where it does not fit, or on disk."""
+        layer = layer if self._fits(layer.tensors().values()) else self._cpu.layer(layer)
+        return self._memory.layer(layer)
 
     def state(self, state: torch.Tensor) -> torch.Tensor:
-        """Return the hidden state, on the CPU where it does not fit."""
-        return state if self._fits([state]) else self._cpu.tensor(state)
+        """Return the hidden state, on the CPU where it does not fit, or on disk."""
+        return self._memory.state(state if self._fits([state]) else self._cpu.tensor(state))
 
     def _fits(self, tensors: Iterable[torch.Tensor]) -> bool:
         storages = {
@@ -85,25 +92,28 @@ class DeviceBudget:
 
 
 @contextmanager
-def holding(nbytes: int | None) -> Iterator[None]:
-    """Hold what is collected inside within a number of bytes on its device; None: there is no bound."""
-    token = _budget_of_run.set(nbytes)
+def holding(nbytes: int | None, memory: int | None = None) -> Iterator[None]:
+    """Hold what is collected inside within numbers of bytes on its device and in memory; None: there is no bound."""
+    token = _budgets_of_run.set((nbytes, memory))
     try:
         yield
     finally:
-        _budget_of_run.reset(token)
+        _budgets_of_run.reset(token)
 
 
 def budget_of_run() -> DeviceBudget:
-    """Return a new budget of the size that `holding` set."""
-    return DeviceBudget(_budget_of_run.get())
+    """Return a new budget of the sizes that `holding` set."""
+    return DeviceBudget(*_budgets_of_run.get())
 
 
 def within_budget(
-    layers: Sequence[AttentionLayer], states: States, nbytes: int | None
+    layers: Sequence[AttentionLayer], states: States, nbytes: int | None, memory: int | None = None
 ) -> tuple[tuple[AttentionLayer, ...], States]:
-    """Return layers and hidden states of which at most `nbytes` are elsewhere than on the CPU; the first layers stay."""
-    budget = DeviceBudget(nbytes)
+    """Return layers and hidden states of which at most `nbytes` are elsewhere than on the CPU; the first layers stay.
+
+    Of those on the CPU at most `memory` bytes are in memory.
+    """
+    budget = DeviceBudget(nbytes, memory)
     kept = tuple(budget.layer(layer) for layer in layers)
     return kept, {side: tuple(budget.state(state) for state in stream) for side, stream in states.items()}
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from model.chat import chat_text, is_conversation
-from model.errors import HeadscopeError, InputError
+from model.errors import HeadscopeError, InputError, is_out_of_memory
 from model.loading import LoadedModel
 from model.text_input import encode_pair, encode_text
 from model.tokenization import tokens_from_ids
@@ -29,7 +30,7 @@ class Encoding:
 
 def encode(
     loaded: LoadedModel,
-    inputs,
+    inputs: Any,
     *,
     target: str | None = None,
     truncate: bool = False,
@@ -37,6 +38,8 @@ def encode(
     prefix: str = "",
 ) -> Encoding:
     """Return the Encoding of a text, two texts, messages or tensors; raises InputError where it cannot be run."""
+    text: str | None
+    text_pair: str | None = None
     if _is_pair(inputs):
         if chat:
             raise InputError("Two texts are no conversation: give messages, or one text with chat=True.")
@@ -45,7 +48,6 @@ def encode(
         )
         _check_ids(loaded, tensors)
     else:
-        text_pair = None
         text, tensors, tokens = encode_input(loaded, inputs, truncate=truncate, chat=chat, prefix=prefix)
     target_tokens = None
     if loaded.is_encoder_decoder:
@@ -55,7 +57,9 @@ def encode(
     return Encoding(tensors, tokens, target_tokens, text, text_pair)
 
 
-def encode_input(loaded: LoadedModel, inputs, *, truncate: bool = False, chat: bool = False, prefix: str = ""):
+def encode_input(
+    loaded: LoadedModel, inputs: Any, *, truncate: bool = False, chat: bool = False, prefix: str = ""
+) -> tuple[str | None, dict[str, torch.Tensor], tuple[Token, ...]]:
     """Return (text or None, checked tensors, tokens) of a text, of messages or of tensors, without the decoder's side.
 
     With `chat` a text is one message of the user; `prefix` is put before a text. Raises InputError where it cannot be run.
@@ -82,7 +86,7 @@ def encode_input(loaded: LoadedModel, inputs, *, truncate: bool = False, chat: b
     )
 
 
-def _is_pair(inputs) -> bool:
+def _is_pair(inputs: object) -> bool:
     return isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(text, str) for text in inputs)
 
 
@@ -91,7 +95,9 @@ def _prefixed(text: str, prefix: str) -> str:
     return prefix + text if text.strip() else text
 
 
-def _decoder_ids(loaded: LoadedModel, tensors, target: str | None, truncate: bool) -> torch.Tensor:
+def _decoder_ids(
+    loaded: LoadedModel, tensors: Mapping[str, torch.Tensor], target: str | None, truncate: bool
+) -> torch.Tensor:
     """Return decoder input ids: the target shifted right, or what the model writes by itself."""
     if target is not None and target.strip():
         first = loaded.model.config.decoder_start_token_id
@@ -106,8 +112,9 @@ def _decoder_ids(loaded: LoadedModel, tensors, target: str | None, truncate: boo
         raise InputError(f"{loaded.name} cannot write text by itself: give the decoder's text as target.")
     room = min(GENERATED_TOKENS, (loaded.position_limit or GENERATED_TOKENS + 1) - 1)
     try:
+        model: Any = loaded.model
         with running(loaded):
-            written = loaded.model.generate(**tensors, max_new_tokens=room, do_sample=False, num_beams=1)
+            written = model.generate(**tensors, max_new_tokens=room, do_sample=False, num_beams=1)
     except InputError as error:
         raise InputError(f"{error} Give the decoder's text as target to go without what the model writes.") from error
     return written[:, :-1] if written.shape[1] > 2 else written
@@ -163,11 +170,11 @@ def running(loaded: LoadedModel) -> Iterator[None]:
         yield
     except HeadscopeError:
         raise
-    except torch.OutOfMemoryError as error:
-        raise InputError(
-            f"The {loaded.device} device ran out of memory on this input. Use a shorter text, or choose another device."
-        ) from error
-    except (TypeError, IndexError, ValueError, RuntimeError) as error:
+    except (TypeError, IndexError, ValueError, RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise InputError(
+                f"The {loaded.device} device ran out of memory on this input. Use a shorter text, or choose another device."
+            ) from error
         if "not implemented for" in str(error):
             raise InputError(
                 f"{loaded.name} cannot run in {str(loaded.dtype).removeprefix('torch.')} on {loaded.device}: an operation is "

@@ -66,6 +66,11 @@ class ImportedDataError(HeadscopeError):
 class Cancelled(Exception):
     """Carries what a progress callback raised past code that would take it for a failure of its own."""
 
+    @property
+    def reason(self) -> BaseException:
+        """What the callback raised; this itself, where nothing else was the cause."""
+        return self.__cause__ or self
+
 
 def tell(progress: Callable[[float], None], share: float) -> None:
     """Call `progress`; raises Cancelled from what it raises."""
@@ -73,3 +78,16 @@ def tell(progress: Callable[[float], None], share: float) -> None:
         progress(share)
     except Exception as reason:
         raise Cancelled from reason
+
+
+def is_panic(error: BaseException) -> bool:
+    """Say whether code in Rust (tokenizers, safetensors) gave up: its error is no Exception, and has no class to name."""
+    return type(error).__name__ == "PanicException"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an allocation failed: Python's, NumPy's, Arrow's, or torch's on a device or on the CPU."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    # torch raises a plain RuntimeError where the CPU has no more.
+    told = ("can't allocate memory", "not enough memory", "std::bad_alloc")
+    return bool({"MemoryError", "OutOfMemoryError"} & kinds) or any(words in str(error) for words in told)

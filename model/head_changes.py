@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -46,21 +47,21 @@ class HeadChanges:
             even = torch.where(may.any(dim=-1, keepdim=True), may, True).float()
             even /= even.sum(dim=-1, keepdim=True)
             parts.append(even.expand(-1, len(self.uniform), -1, -1))
-        if self.frozen:
-            parts.append(self._pattern(allowed).expand(allowed.shape[0], -1, -1, -1))
+        if self.patterns is not None:
+            parts.append(self._pattern(self.patterns, allowed).expand(allowed.shape[0], -1, -1, -1))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _pattern(self, allowed: Tensor) -> Tensor:
+    def _pattern(self, patterns: Tensor, allowed: Tensor) -> Tensor:
         """Return the part [1, frozen head, query, key] of the patterns that is for these queries and keys."""
         queries, keys = allowed.shape[-2:]
-        rows, columns = self.patterns.shape[-2:]
+        rows, columns = patterns.shape[-2:]
         fits = (rows, columns) == (queries, keys)
         if self.causal and rows == columns >= keys:
             # With a key-value cache the queries are the last of the tokens so far.
             fits, begin = True, keys - queries
-            pattern = self.patterns[:, begin:keys, :keys]
+            pattern = patterns[:, begin:keys, :keys]
         else:
-            pattern = self.patterns
+            pattern = patterns
         if not fits:
             raise HeadscopeError(
                 f"The frozen pattern is for {rows} by {columns} tokens and this text has {queries} by {keys}. Copy it from a "
@@ -108,7 +109,9 @@ def allowed_keys(
 class RunningChanges:
     """The changes of one model while it runs: `calls` holds, by a module's id, those of its calls in one forward pass."""
 
-    def __init__(self, model: nn.Module, calls: Mapping[int, tuple[HeadChanges | None, ...]], interventions: tuple):
+    def __init__(
+        self, model: nn.Module, calls: Mapping[int, tuple[HeadChanges | None, ...]], interventions: tuple[Any, ...]
+    ):
         self.model, self.calls, self.interventions = model, calls, interventions
         self._done: dict[int, int] = {}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +31,16 @@ class BlockScores:
 
     @classmethod
     def of(
-        cls, query, key, mask, scaling: float, causal: bool, softcap, bias, sinks, known: MutableMapping
+        cls,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor | None,
+        scaling: float,
+        causal: bool,
+        softcap: float | int | None,
+        bias: Tensor | None,
+        sinks: Tensor | None,
+        known: MutableMapping[Any, Any],
     ) -> "BlockScores":
         """Return the scores of a call; `known` keeps what a mask comes to, for the layers that share it."""
         added, reach = _mask_terms(mask, causal, query, key, known)
@@ -64,7 +74,9 @@ class BlockScores:
         return torch.softmax(torch.cat([scores, column], dim=-1), dim=-1)[..., :-1].contiguous()
 
 
-def _mask_terms(mask, causal: bool, query, key, known: MutableMapping) -> tuple[Tensor | None, Tensor | None]:
+def _mask_terms(
+    mask: Tensor | None, causal: bool, query: Tensor, key: Tensor, known: MutableMapping[Any, Any]
+) -> tuple[Tensor | None, Tensor | None]:
     """Return (additive mask, allowed), both None where nothing is masked."""
     if mask is None and not causal:
         return None, None

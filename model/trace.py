@@ -52,11 +52,13 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the tensors this trace holds, in bytes; shared tensors count once."""
+        """Memory of the tensors this trace holds, in bytes; shared tensors count once, those mapped from disk do not."""
+        from model.spilling import is_mapped
+
         tensors = [tensor for layer in self.layers for tensor in layer.tensors().values()]
         tensors += [state for states in self.states.values() for state in states]
-        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-        return sum(storages.values())
+        storages = [tensor.untyped_storage() for tensor in tensors if not is_mapped(tensor)]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
     def of_stack(self, stack: str | None = None) -> tuple[AttentionLayer, ...]:
         """Return the attention layers of one stack; `stack` may be left out where there is only one.
@@ -89,7 +91,7 @@ class Trace:
         Raises HeadscopeError where there is no such layer, head or stack.
         """
         chosen = self.layer(layer, stack)
-        _check_head(chosen, head)
+        check_head(chosen, head)
         return _read_only(chosen.weights(head))
 
     def layer_attention(self, layer: int, stack: str | None = None) -> np.ndarray:
@@ -99,7 +101,7 @@ class Trace:
     def mask(self, layer: int, head: int = 0, stack: str | None = None) -> np.ndarray:
         """Return bool [query, key], read-only: True where the query may attend to the key."""
         chosen = self.layer(layer, stack)
-        _check_head(chosen, head)
+        check_head(chosen, head)
         return _read_only(chosen.allowed(head))
 
     def query_tokens(self, layer: int, stack: str | None = None) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ class Trace:
         """
         if stack is None and len(self.states) == 1:
             stack = next(iter(self.states))
-        if stack not in self.states:
+        if stack is None or stack not in self.states:
             raise HeadscopeError(
                 f"This trace has hidden states of {_listed(tuple(self.states))}: say which with stack=…."
             )
@@ -141,7 +143,7 @@ class Trace:
         states = {side: tuple(map(mover.tensor, stream)) for side, stream in self.states.items()}
         return replace(self, layers=layers, states=states)
 
-    def save(self, path: str | PathLike) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the trace to a safetensors file; the metadata hold tokens and provenance. Nothing is pickled.
 
         Raises TraceFileError where the file cannot be written.
@@ -151,14 +153,15 @@ class Trace:
         save_trace(self, path)
 
     @staticmethod
-    def load(path: str | PathLike) -> "Trace":
+    def load(path: str | PathLike[str]) -> "Trace":
         """Read a trace that `save` wrote; raises TraceFileError where the file is not one."""
         from model.trace_file import load_trace
 
         return load_trace(path)
 
 
-def _check_head(layer: AttentionLayer, head: int) -> None:
+def check_head(layer: AttentionLayer, head: int) -> None:
+    """Raise HeadscopeError where the layer has no such head."""
     if not 0 <= head < layer.heads:
         raise HeadscopeError(f"Layer {layer.index} has heads 0 to {layer.heads - 1}; there is no head {head}.")
 

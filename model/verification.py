@@ -1,6 +1,7 @@
 """Whether what was captured is what the family's own eager attention computes, on a few rows of every call."""
 
 import sys
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,14 @@ TOLERANCE = 1e-3
 
 
 def disagreement(
-    module: nn.Module, query, key, value, mask, scaling, causal: bool, options: dict
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | int,
+    causal: bool,
+    options: dict[str, Any],
 ) -> torch.Tensor | None:
     """Return how far our weights and outputs are from the family's eager ones, as a share of the tolerance (scalar).
 
@@ -26,7 +34,8 @@ def disagreement(
     if eager is None:
         return None
     # In float32 whatever the model runs in: rounding is not what is looked for.
-    query, key, value, mask = (_float32(tensor) for tensor in (query, key, value, mask))
+    # In one layout from the start, so that not every product of matrices makes a copy.
+    query, key, value, mask = (_float32(tensor) for tensor in (query, key.contiguous(), value.contiguous(), mask))
     rows = torch.linspace(0, query.shape[2] - 1, min(ROWS, query.shape[2]), device=query.device).long()
     added = _additive(mask, causal, query, key, rows)
     options = {name: _rows(_float32(option), rows, query.shape[2]) for name, option in options.items()}
@@ -38,10 +47,11 @@ def disagreement(
         return None
     found = _own_weights(query[:, :, rows], key, scaling, added, options)
     groups = query.shape[1] // value.shape[1]
-    result = torch.matmul(found, value.repeat_interleave(groups, dim=1)).transpose(1, 2)
-    off_weights = torch.minimum(
-        *((found - weights.float() * share).abs().amax() for share in (1.0, found.sum(-1, keepdim=True)))
-    )
+    result = torch.matmul(found, value if groups == 1 else value.repeat_interleave(groups, dim=1)).transpose(1, 2)
+    weights = weights.float()
+    off_weights = (found - weights).abs().amax()
+    if options.get("s_aux") is not None:
+        off_weights = torch.minimum(off_weights, (found - weights * found.sum(-1, keepdim=True)).abs().amax())
     off_output = _largest(result - output.float()) / _largest(output.float()).clamp(min=1e-6)
     return torch.maximum(off_weights, off_output.amax()) / TOLERANCE
 
@@ -51,7 +61,9 @@ def _largest(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.abs().flatten(1).amax(dim=1)
 
 
-def _own_weights(query, key, scaling, added, options: dict) -> torch.Tensor:
+def _own_weights(
+    query: torch.Tensor, key: torch.Tensor, scaling: float | int, added: torch.Tensor | None, options: dict[str, Any]
+) -> torch.Tensor:
     """Return our weights [batch, head, row, key]: the heads of all entries side by side, as if of one."""
     batch, heads = query.shape[:2]
     bias = options.get("position_bias")
@@ -68,7 +80,9 @@ def _own_weights(query, key, scaling, added, options: dict) -> torch.Tensor:
     return weights.unflatten(0, (batch, heads))
 
 
-def _additive(mask, causal: bool, query, key, rows) -> torch.Tensor | None:
+def _additive(
+    mask: torch.Tensor | None, causal: bool, query: torch.Tensor, key: torch.Tensor, rows: torch.Tensor
+) -> torch.Tensor | None:
     """Return the mask of these rows as eager attention takes it: added to the scores, [1, 1 or head, row, key]."""
     if causal:
         mask = (torch.arange(key.shape[2], device=rows.device) <= rows[:, None])[None, None]
@@ -79,12 +93,12 @@ def _additive(mask, causal: bool, query, key, rows) -> torch.Tensor | None:
     return torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, torch.finfo(query.dtype).min)
 
 
-def _float32(value):
+def _float32(value: Any) -> Any:
     """Return a floating-point tensor in float32; anything else as it is."""
     return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
-def _rows(value, rows: torch.Tensor, queries: int):
+def _rows(value: Any, rows: torch.Tensor, queries: int) -> Any:
     """Return these rows of a tensor [batch, head, query, key]; anything else as it is."""
     whole = isinstance(value, torch.Tensor) and value.ndim == 4 and value.shape[2] == queries > 1
     return value[:, :, rows] if whole else value

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import signature
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.attention_interface import (
     attention_implementation,
@@ -85,12 +86,12 @@ class _Stream:
     texts: int
     observe: Observe
     block_bytes: int
-    calls: Counter = field(default_factory=Counter)
-    masks: dict = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    masks: dict[str, Any] = field(default_factory=dict)
     # Whether all that was handed out is what the modules computed with.
     exact: bool = True
 
-    def number(self, module) -> tuple[str, int] | None:
+    def number(self, module: nn.Module) -> tuple[str, int] | None:
         """Return (stack, index) of this call of a module; None where the plan has none."""
         name = self.plan.names.get(id(module), "")
         numbers, call = self.plan.layers.get(name, ()), self.calls[name]
@@ -142,17 +143,27 @@ def attention_only(loaded: LoadedModel) -> dict[str, object]:
 
 
 def streamed_attention(
-    module, query, key, value, attention_mask, scaling=None, dropout=0.0, is_causal=None, position_bias=None,
-    softcap=None, s_aux=None, **kwargs,
-):  # fmt: skip
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | int | None = None,
+    dropout: float | int = 0.0,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    softcap: float | int | None = None,
+    s_aux: Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
     """Compute attention from its weights, block by block, and hand the blocks to this context's observer."""
     stream = _stream.get()
     number = None if stream is None else stream.number(module)
     # A family's own sinks, under this name, differ per query; a first axis other than the texts belongs to windows.
-    known = number is not None and kwargs.get("sinks") is None and query.shape[0] == stream.texts
+    known = kwargs.get("sinks") is None and stream is not None and query.shape[0] == stream.texts
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     causal = causal and attention_mask is None and query.shape[2] > 1
-    if not known or (causal and key.shape[2] != query.shape[2]):
+    if stream is None or number is None or not known or (causal and key.shape[2] != query.shape[2]):
         if stream is not None:
             stream.exact = False
         return intercepted_attention(

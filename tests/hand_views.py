@@ -5,9 +5,11 @@ import io
 from xml.etree import ElementTree
 
 import numpy as np
+import torch
 from PIL import Image
 
 from model.analysis.thumbnails import Thumbnails, encode_tiles, pool_mask
+from model.analysis.view_rows import ViewRows
 from model.analysis.views import AttentionView
 from model.trace import Provenance
 
@@ -37,15 +39,24 @@ def hand_view(weights, tokens=None, key_tokens=None, mask=None, special=()) -> A
     query_tokens = tuple(tokens or (f"q{row}" for row in range(rows)))
     key_tokens = tuple(key_tokens or tokens or (f"k{column}" for column in range(columns)))
     return AttentionView(
-        weights,
-        np.ones(weights.shape, dtype=bool) if mask is None else np.array(mask, dtype=bool),
         query_tokens,
         key_tokens,
         tuple(row in special for row in range(rows)),
         tuple(column in special for column in range(columns)),
         tuple((row,) for row in range(rows)),
         tuple((column,) for column in range(columns)),
+        weights,
+        np.ones(weights.shape, dtype=bool) if mask is None else np.array(mask, dtype=bool),
     )
+
+
+def hand_rows(view: AttentionView, rows: int = 99, same_sequence: bool = True) -> ViewRows:
+    """Return the rows of a view on demand, so many in a block."""
+
+    def read(start: int, stop: int):
+        return torch.tensor(view.weights[start:stop]), torch.tensor(view.mask[start:stop])
+
+    return ViewRows(view, read, 1, same_sequence, rows)
 
 
 def random_view(rows: int, columns: int, causal: bool = False) -> AttentionView:

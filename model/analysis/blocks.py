@@ -2,47 +2,68 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Float32
+from torch import Tensor
 
+from model.analysis.view_axes import ViewAxes
+from model.analysis.view_rows import ViewRows
 from model.analysis.views import AttentionView
 from model.errors import HeadscopeError
 from model.tokens import Token
 from model.trace import Trace
 
+View = TypeVar("View", AttentionView, ViewRows)
+Places = tuple[Sequence[int], Sequence[int]]  # of rows and of columns
 _ONE_TEXT = "There are no tokens of both texts here. Record two texts as record(loaded, (first, second))."
 
 
 def segment_block(
-    view: AttentionView,
+    view: View,
     query_tokens: Sequence[Token],
     key_tokens: Sequence[Token],
     *,
     rows: int,
     columns: int,
     normalised: bool = False,
-) -> AttentionView:
-    """Return the part of a view [query, key] from the tokens of segment `rows` to those of segment `columns`.
+) -> View:
+    """Return the part of a view [query, key], or of its rows on demand, from segment `rows` to segment `columns`.
 
     block_weight[q, k] = weight[q, k], or weight[q, k] / sum_{j in columns} weight[q, j] where `normalised`
 
     The tokens are those of the sequences of the trace, not of the view. Special tokens are in neither segment; a row that
     attends to nothing in the block stays zero. Raises HeadscopeError where no token of the view is from a segment.
     """
-    query_kept = _places(view.query_groups, query_tokens, rows)
-    key_kept = _places(view.key_groups, key_tokens, columns)
-    weights = view.weights[np.ix_(query_kept, key_kept)]
-    if normalised:
-        total = weights.sum(axis=-1, keepdims=True)
-        weights = weights / np.where(total > 0, total, np.float32(1))
+    axes = view.axes if isinstance(view, ViewRows) else view
+    places = _places(axes.query_groups, query_tokens, rows), _places(axes.key_groups, key_tokens, columns)
+    if isinstance(view, ViewRows):
+        return _part_of_rows(view, places, normalised)  # type: ignore[return-value]  # a view is one of the two
+    part = np.ix_(*places)
     return replace(
-        view,
-        weights=weights,
-        mask=view.mask[np.ix_(query_kept, key_kept)],
-        **{name: _taken(getattr(view, name), query_kept) for name in ("query_tokens", "query_special", "query_groups")},
-        **{name: _taken(getattr(view, name), key_kept) for name in ("key_tokens", "key_special", "key_groups")},
+        view, weights=_renormalised(view.weights[part], normalised), mask=view.mask[part], **_taken(view, places)
     )
+
+
+def _part_of_rows(view: ViewRows, places: Places, normalised: bool) -> ViewRows:
+    query_kept, key_kept = places
+
+    def read(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        first = query_kept[start]
+        weights, mask = view.rows(first, query_kept[stop - 1] + 1)
+        part = np.ix_([row - first for row in query_kept[start:stop]], key_kept)
+        return torch.from_numpy(_renormalised(weights[part], normalised)), torch.from_numpy(mask[part])
+
+    return replace(view, axes=replace(view.axes, **_taken(view.axes, places)), read=read)
+
+
+def _renormalised(weights: np.ndarray, normalised: bool) -> np.ndarray:
+    if not normalised:
+        return weights
+    total = weights.sum(axis=-1, keepdims=True)
+    return weights / np.where(total > 0, total, np.float32(1))
 
 
 def segment_masses(
@@ -82,5 +103,10 @@ def _places(groups: Sequence[Sequence[int]], tokens: Sequence[Token], segment: i
     return places
 
 
-def _taken(values: tuple, places: Sequence[int]) -> tuple:
-    return tuple(values[place] for place in places)
+def _taken(axes: ViewAxes, places: Places) -> dict[str, tuple[Any, ...]]:
+    """Return the fields of the axes with the rows and columns at these places alone."""
+    return {
+        f"{side}_{name}": tuple(getattr(axes, f"{side}_{name}")[place] for place in kept)
+        for side, kept in zip(("query", "key"), places, strict=True)
+        for name in ("tokens", "special", "groups")
+    }

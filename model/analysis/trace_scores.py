@@ -9,7 +9,7 @@ from model.analysis.head_scores import TokenScores, uniform_baselines
 from model.analysis.score_sums import ScoreSums
 from model.analysis.token_facts import token_facts
 from model.analysis.token_targets import TokenTargets
-from model.layers import SEQUENCES, AttentionLayer
+from model.layers import ALL, SEQUENCES, AttentionLayer, Rows
 from model.trace import Trace
 
 # Weights that are in memory at once.
@@ -51,17 +51,19 @@ def weight_blocks(layer: AttentionLayer) -> Iterator[tuple[int, Tensor]]:
         yield start, layer.weights(rows=slice(start, start + rows))
 
 
-def allowed_by_any_head(layer: AttentionLayer) -> Tensor:
-    """Return bool [query, key]: True where any head of the layer may attend."""
+def allowed_by_any_head(layer: AttentionLayer, rows: Rows = ALL) -> Tensor:
+    """Return bool [query, key]: True where any head of the layer may attend; of some `rows` where they are given."""
     tensors = layer.tensors()
     own = any(tensors[name].shape[0] > 1 for name in ("mask", "bias") if name in tensors)
-    allowed = layer.allowed(0)
+    allowed = layer.allowed(0, rows)
     for head in range(1, layer.heads if own else 1):
-        allowed = allowed | layer.allowed(head)
+        allowed = allowed | layer.allowed(head, rows)
     return allowed
 
 
-def _targets(trace: Trace, layer: AttentionLayer, allowed: Tensor, frequencies) -> TokenTargets:
+def _targets(
+    trace: Trace, layer: AttentionLayer, allowed: Tensor, frequencies: Mapping[int, int] | None
+) -> TokenTargets:
     query, key = (trace.sequence(layer.index, axis, layer.stack) for axis in ("query", "key"))
     facts = token_facts([query], frequencies).to(allowed.device)
     same = len(set(SEQUENCES[layer.stack])) == 1

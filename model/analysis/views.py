@@ -1,73 +1,43 @@
 """Views: the weights of one head, or of several combined, as somebody chose to look at them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import reduce
+from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
 
-from model.analysis.aggregation import COMBINATIONS, keep_tokens, merge_mask, merge_words
+from model.analysis.aggregation import COMBINATIONS
+from model.analysis.view_axes import AxisGroups, ViewAxes, axis_groups, view_axes
+from model.analysis.view_rows import RowBlock, ViewRows, block_bytes_of, row_block, row_ranges, widened
 from model.errors import HeadscopeError
-from model.tokens import Token, word_groups, word_text
-from model.trace import Trace
+from model.layers import SEQUENCES
+from model.trace import Trace, check_head
+
+# Weights of all heads of a layer that are in memory at once.
+LAYER_BYTES = 2**25
+# Up to this many rows and columns a view is made whole, and its weights are those of one product of matrices.
+LONGEST_WHOLE = 512
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionView:
+class AttentionView(ViewAxes):
     """Weights float32 [query, key] with what stands on both axes.
 
-    `mask` is True where the query may attend. `query_groups` and `key_groups` hold the positions of the tokens that each
-    row and column stands for: one, or those of a word. Rows sum to one, except under a maximum or where the model has an
-    attention sink.
+    `mask` is True where the query may attend. Rows sum to one, except under a maximum or where the model has an attention
+    sink.
     """
 
     weights: np.ndarray
     mask: np.ndarray
-    query_tokens: tuple[str, ...]
-    key_tokens: tuple[str, ...]
-    query_special: tuple[bool, ...]
-    key_special: tuple[bool, ...]
-    query_groups: tuple[tuple[int, ...], ...]
-    key_groups: tuple[tuple[int, ...], ...]
-
-    @property
-    def query_positions(self) -> tuple[int, ...]:
-        """Position of the first token of each row."""
-        return tuple(group[0] for group in self.query_groups)
-
-    @property
-    def key_positions(self) -> tuple[int, ...]:
-        """Position of the first token of each column."""
-        return tuple(group[0] for group in self.key_groups)
-
-    def place_of(self, token: str) -> str:
-        """Return the row or column ("q1", "k1") that holds a token of the sequence ("q3", "k3"); "" where it is hidden."""
-        if not token:
-            return ""
-        groups = self.query_groups if token[0] == "q" else self.key_groups
-        found = (place for place, group in enumerate(groups) if int(token[1:]) in group)
-        return next((f"{token[0]}{place}" for place in found), "")
-
-    def token_at(self, place: str) -> str:
-        """Return the token of the sequence with which a row or column begins; the inverse of `place_of`."""
-        positions = self.query_positions if place[:1] == "q" else self.key_positions
-        return f"{place[0]}{positions[int(place[1:])]}" if place and int(place[1:]) < len(positions) else ""
 
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
         return self.weights.nbytes + self.mask.nbytes
-
-
-@dataclass(frozen=True)
-class _Axis:
-    groups: list[list[int]]
-    kept: list[int]
-    names: tuple[str, ...]
-    special: tuple[bool, ...]
-
-    @property
-    def shown(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(self.groups[index]) for index in self.kept)
 
 
 def attention_view(
@@ -86,26 +56,74 @@ def attention_view(
     rows renormalised; both per head, before heads are combined. Over all heads, a key counts as allowed where any layer
     allows it. Raises HeadscopeError for a head or combination that is not there.
     """
+    return whole_view(
+        view_rows(trace, layer, head, stack=stack, combination=combination, words=words, hide_special=hide_special)
+    )
+
+
+def whole_view(rows: ViewRows) -> AttentionView:
+    """Return the view of all rows; a long one is made a block at a time."""
+    count, columns = rows.axes.shape
+    block_bytes = rows.block_bytes if max(count, columns) > LONGEST_WHOLE else rows.row_bytes * count
+    weights, mask = np.empty((count, columns), dtype=np.float32), np.empty((count, columns), dtype=bool)
+    for start, some, allowed in rows.blocks(block_bytes):
+        weights[start : start + len(some)], mask[start : start + len(some)] = some, allowed
+    return AttentionView(**axes_of(rows.axes), weights=weights, mask=mask)
+
+
+def axes_of(axes: ViewAxes) -> dict[str, tuple[Any, ...]]:
+    """Return the fields of a view that its axes are made of, by name."""
+    return {field.name: getattr(axes, field.name) for field in fields(ViewAxes)}
+
+
+def view_rows(
+    trace: Trace,
+    layer: int,
+    head: int,
+    *,
+    stack: str | None = None,
+    combination: str = "head",
+    words: bool = False,
+    hide_special: bool = False,
+) -> ViewRows:
+    """Return the rows of `attention_view` on demand; raises HeadscopeError for a head or combination that is not there."""
     if combination not in COMBINATIONS:
         raise HeadscopeError(f"There is no combination “{combination}”. Choose {', '.join(COMBINATIONS)}.")
     chosen = trace.layer(layer, stack)
-    query_axis, key_axis = _axes(trace, layer, stack, words, hide_special)
-    reshape = _reshaping(query_axis, key_axis, words, hide_special)
-    layers = trace.of_stack(stack) if combination.endswith("of all") else [chosen]
-    if combination == "head":
-        weights = reshape(trace.attention(layer, head, stack))
-    else:
-        weights = _combine((reshape(one.weights().cpu().numpy()) for one in layers), combination)
-    mask = trace.mask(layer, head, stack)
-    for one in layers:
-        mask = mask | one.allowed(min(head, one.heads - 1)).cpu().numpy()
-    if words:
-        mask = merge_mask(mask, query_axis.groups, key_axis.groups)
-    mask = mask[np.ix_(query_axis.kept, key_axis.kept)]
-    return AttentionView(
-        weights, mask, query_axis.names, key_axis.names, query_axis.special, key_axis.special,
-        query_axis.shown, key_axis.shown,
-    )  # fmt: skip
+    check_head(chosen, head)
+    layers = trace.of_stack(stack) if combination.endswith("of all") else (chosen,)
+    query, key = _groups(trace, layer, stack, words, hide_special)
+
+    def read(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        block = row_block(layers, query, key, (start, stop), words=words, hide_special=hide_special)
+        weights = _combined(block, head, combination)
+        return weights, block.mask(head).to(weights.device)
+
+    axes = view_axes(trace, layer, stack=stack, words=words, hide_special=hide_special)
+    row_bytes, same_sequence = _row_bytes(query, key), len(set(SEQUENCES[chosen.stack])) == 1
+    return ViewRows(axes, read, row_bytes, same_sequence, block_bytes_of(layers, row_bytes))
+
+
+def layer_blocks(
+    trace: Trace,
+    layer: int,
+    *,
+    stack: str | None = None,
+    words: bool = False,
+    hide_special: bool = False,
+    block_bytes: int = LAYER_BYTES,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield (first row, weights float32 [head, row, key], mask bool [row, key]) of a layer, a block of rows at a time.
+
+    The mask is that of head 0. What is yielded may share memory with the trace: it is not to be written to.
+    """
+    chosen = trace.layer(layer, stack)
+    query, key = _groups(trace, layer, stack, words, hide_special)
+    count, columns = len(query.kept), len(key.kept)
+    for start, stop in row_ranges(count, chosen.heads * _row_bytes(query, key), block_bytes):
+        block = row_block((chosen,), query, key, (start, stop), words=words, hide_special=hide_special)
+        weights = block.weights(block.layers[0]).cpu().numpy()
+        yield start, widened(weights, columns), widened(block.mask(0).cpu().numpy(), columns)
 
 
 def head_weights(
@@ -113,54 +131,60 @@ def head_weights(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (layer index, weights float32 [head, query, key]) for every layer of a stack, one layer at a time."""
     for one in trace.of_stack(stack):
-        query_axis, key_axis = _axes(trace, one.index, stack, words, hide_special)
-        reshape = _reshaping(query_axis, key_axis, words, hide_special)
-        yield one.index, reshape(one.weights().cpu().numpy())
+        query, key = _groups(trace, one.index, stack, words, hide_special)
+        whole = row_block((one,), query, key, (0, len(query.kept)), words=words, hide_special=hide_special)
+        yield one.index, whole.weights(one).cpu().numpy()
 
 
 def top_keys(view: AttentionView, query: int, count: int = 10) -> list[tuple[int, float]]:
     """Return the (column, weight) pairs that row `query` attends to most, the largest first; masked keys are left out."""
-    allowed = np.flatnonzero(view.mask[query])
-    order = allowed[np.argsort(-view.weights[query, allowed], kind="stable")][:count]
-    return [(int(key), float(view.weights[query, key])) for key in order]
+    return largest_weights(view.weights[query], view.mask[query], count)
 
 
 def top_queries(view: AttentionView, key: int, count: int = 10) -> list[tuple[int, float]]:
     """Return the (row, weight) pairs that attend to column `key` most, the largest first; masked queries are left out."""
-    allowed = np.flatnonzero(view.mask[:, key])
-    order = allowed[np.argsort(-view.weights[allowed, key], kind="stable")][:count]
-    return [(int(query), float(view.weights[query, key])) for query in order]
+    return largest_weights(view.weights[:, key], view.mask[:, key], count)
 
 
-def _combine(layers: Iterator[np.ndarray], combination: str) -> np.ndarray:
+def largest_weights(
+    weights: Float32[np.ndarray, " place"], mask: Bool[np.ndarray, " place"], count: int
+) -> list[tuple[int, float]]:
+    """Return the (place, weight) pairs of the largest weights that are not masked, the largest first."""
+    allowed = np.flatnonzero(mask)
+    order = allowed[np.argsort(-weights[allowed], kind="stable")][:count]
+    return [(int(place), float(weights[place])) for place in order]
+
+
+def _heads_of(block: RowBlock) -> Iterator[np.ndarray]:
+    """Yield weights float32 [head, row, key] of all heads: of a layer together, or where that is large one by one."""
+    for layer in block.layers:
+        if max(block.query.tokens, block.key.tokens) <= LONGEST_WHOLE:
+            yield block.weights(layer).cpu().numpy()
+        else:
+            yield from (block.weights(layer, head)[None].cpu().numpy() for head in range(layer.heads))
+
+
+def _combined(block: RowBlock, head: int, combination: str) -> Tensor:
+    """Return weights float32 [row, key] of one head of the only layer, or of all heads of all layers combined."""
+    if combination == "head":
+        return block.weights(block.layers[0], head)
+    parts = _heads_of(block)
     if "maximum" in combination:
-        return np.maximum.reduce([weights.max(axis=0) for weights in layers])
+        return torch.from_numpy(reduce(np.maximum, (weights.max(axis=0) for weights in parts)))
     total, heads = np.float32(0), 0
-    for weights in layers:
+    for weights in parts:
         total, heads = total + weights.sum(axis=0), heads + weights.shape[0]
-    return (total / heads).astype(np.float32)
+    return torch.from_numpy((total / heads).astype(np.float32))
 
 
-def _axes(trace: Trace, layer: int, stack: str | None, words: bool, hide_special: bool) -> tuple[_Axis, _Axis]:
-    return tuple(_axis(trace.sequence(layer, side, stack), words, hide_special) for side in ("query", "key"))
+def _groups(
+    trace: Trace, layer: int, stack: str | None, words: bool, hide_special: bool
+) -> tuple[AxisGroups, AxisGroups]:
+    sides = (trace.sequence(layer, side, stack) for side in ("query", "key"))
+    query, key = (axis_groups(tokens, words, hide_special) for tokens in sides)
+    return query, key
 
 
-def _axis(tokens: tuple[Token, ...], words: bool, hide_special: bool) -> _Axis:
-    groups = word_groups(tokens) if words else [[position] for position in range(len(tokens))]
-    special = [tokens[group[0]].special for group in groups]
-    kept = [index for index, flag in enumerate(special) if not (hide_special and flag)]
-    # With nothing but special tokens there would be nothing to see: keep them.
-    kept = kept or list(range(len(groups)))
-    names = tuple(word_text([tokens[position] for position in groups[index]]) for index in kept)
-    return _Axis(groups, kept, names, tuple(special[index] for index in kept))
-
-
-def _reshaping(query: _Axis, key: _Axis, words: bool, hide_special: bool) -> Callable[[np.ndarray], np.ndarray]:
-    def reshape(weights: np.ndarray) -> np.ndarray:
-        if words:
-            weights = merge_words(weights, query.groups, key.groups)
-        if hide_special:
-            weights = keep_tokens(weights, query.kept, key.kept)
-        return weights
-
-    return reshape
+def _row_bytes(query: AxisGroups, key: AxisGroups) -> int:
+    """Return the memory of the weights that a head has for one row of a view, in bytes; a word is several rows."""
+    return 4 * key.tokens * -(-query.tokens // len(query.kept))
