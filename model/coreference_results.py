@@ -14,6 +14,8 @@ from model.result_files import read_record, write_file, write_record
 
 FORMAT = "headscope coreference results 1"
 LARGEST_FILE = 64 * 2**20
+# Layers and heads are rows and columns of grids.
+_MOST_NUMBERED = 4096
 _SHIPPED = Path(__file__).parent / "results" / "coreference"
 
 
@@ -23,17 +25,17 @@ def shipped_results(model: str) -> CoreferenceResults | None:
     return read_results(path) if model in BUNDLED and path.is_file() else None
 
 
-def write_json(results: CoreferenceResults, path: str | PathLike) -> None:
+def write_json(results: CoreferenceResults, path: str | PathLike[str]) -> None:
     """Write the results as JSON, one line per head; raises HeadscopeError where the file cannot be written."""
     write_record(path, results, layout=FORMAT, first_field="layer")
 
 
-def write_parquet(results: CoreferenceResults, path: str | PathLike) -> None:
+def write_parquet(results: CoreferenceResults, path: str | PathLike[str]) -> None:
     """Write `frame` as Parquet; raises HeadscopeError where the file cannot be written."""
     write_file(path, results.frame().to_parquet(None, engine="pyarrow", index=False, compression="zstd"))
 
 
-def read_results(path: str | PathLike) -> CoreferenceResults:
+def read_results(path: str | PathLike[str]) -> CoreferenceResults:
     """Read a JSON file of `write_json`; raises HeadscopeError with one sentence where it is missing, broken or another."""
     return read_record(
         path, CoreferenceResults, _checked, layout=FORMAT, largest=LARGEST_FILE, called="coreference results",
@@ -63,8 +65,10 @@ def _checked(results: CoreferenceResults) -> CoreferenceResults:
             if measured.n < 1 or not 0 <= low <= high <= 1 or not 0 <= measured.accuracy <= 1:
                 raise ValueError(f"an accuracy of “{name}” is out of its bounds")
         heads = [(head.layer, head.head) for head in found.heads]
-        if not heads or len(set(heads)) < len(heads) or np.min(heads) < 0:
+        if not heads or len(set(heads)) < len(heads) or not 0 <= np.min(heads) <= np.max(heads) < _MOST_NUMBERED:
             raise ValueError(f"the heads of “{name}” are not one line each, counted from 0")
+        if found.held_out is not None and (found.held_out.layer, found.held_out.head) not in heads:
+            raise ValueError(f"the chosen head of “{name}” is none of its heads")
     if not results.sets:
         raise ValueError("it holds no set")
     return results

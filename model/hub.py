@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
@@ -15,12 +16,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils._paths import filter_repo_objects
 
 from model.errors import Cancelled, ModelNotFound
 from model.progress_bars import SilentBar
 
-WANTED = {
+WANTED: dict[str, Any] = {
     "allow_patterns": ["*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.tiktoken", "*.jinja"],
     # Other formats and copies of the same weights, which transformers does not read.
     "ignore_patterns": ["*/*", "consolidated*"],
@@ -60,14 +61,14 @@ def listing(name: str, revision: str | None) -> Listing:
     return Listing(
         files=[file for file in sizes if "/" not in file],
         parameters=getattr(info.safetensors, "total", None) or _fewest_parameters(sizes),
-        nbytes=None if None in wanted else sum(wanted),
+        nbytes=None if None in wanted else sum(size or 0 for size in wanted),
     )
 
 
 def _fewest_parameters(sizes: dict[str, int | None]) -> int | None:
     """Return how many parameters the files hold at least: as many as there are in float32, the widest type in use."""
     weights = [sizes[file] for file in filter_repo_objects(list(sizes), **WANTED) if file.endswith(".safetensors")]
-    return None if None in weights or not weights else sum(weights) // 4
+    return None if None in weights or not weights else sum(size or 0 for size in weights) // 4
 
 
 def download(
@@ -100,7 +101,7 @@ def download(
     return folder
 
 
-def _fetch(name: str, revision: str | None, received: "_Received", done: Future) -> None:
+def _fetch(name: str, revision: str | None, received: "_Received", done: Future[Any]) -> None:
     try:
         folder = snapshot_download(
             name, revision=revision, etag_timeout=TIMEOUT_SECONDS, tqdm_class=received.bar_class(), **WANTED
@@ -128,7 +129,7 @@ class _Received:
         received = self
 
         class Bar(SilentBar):
-            def update(self, n=1):
+            def update(self, n: Any = 1) -> None:
                 if received.cancelled:
                     raise Cancelled
                 super().update(n)

@@ -1,6 +1,7 @@
 """From checked layers and tokens that somebody brings along to a Trace whose provenance says how it came."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import transformers
@@ -78,7 +79,7 @@ def checked_stack(stack: str) -> str:
     return stack
 
 
-def tokens_of_ids(tokenizer, ids, side: str, count: int) -> tuple[Token, ...]:
+def tokens_of_ids(tokenizer: Any, ids: Any, side: str, count: int) -> tuple[Token, ...]:
     """Return the tokens of ids [tokens] or [1, tokens], named by position without ids and by number without tokenizer.
 
     Raises ImportedDataError where the ids are not as many as the tokens of the maps, or no whole numbers.
@@ -108,6 +109,7 @@ def _tokens(given: Iterable[str | Token]) -> tuple[Token, ...]:
     tokens = [given] if isinstance(given, str | bytes) else list(given)
     if isinstance(given, str | bytes) or not all(isinstance(token, str | Token) for token in tokens):
         raise ImportedDataError("The tokens are no list of strings. Give one string for each token.")
-    if tokens and all(isinstance(token, Token) for token in tokens):
-        return tuple(tokens)
+    known = [token for token in tokens if isinstance(token, Token)]
+    if known and len(known) == len(tokens):
+        return tuple(known)
     return tokens_from_strings([token if isinstance(token, str) else token.piece for token in tokens])

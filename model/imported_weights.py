@@ -1,6 +1,7 @@
 """Attention weights that somebody brings along: checked row by row, then kept as dense layers."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ _TOLERANCE = 1e-3
 Numbered = Sequence[tuple[int, str, torch.Tensor]]
 
 
-def as_weights(name: str, weights) -> torch.Tensor:
+def as_weights(name: str, weights: Any) -> torch.Tensor:
     """Return an array or tensor as a floating-point tensor on the CPU; half precision stays, float64 becomes float32.
 
     Raises ImportedDataError where it is no array of real numbers; `name` says in the sentence what was given.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from io import IOBase
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import torch
 from model.errors import ImportedDataError
 from model.imported_trace import checked_stack, imported_provenance, imported_trace, stack_of, tokens_of_ids
 from model.imported_weights import Numbered, as_weights, imported_layers, without_batch
-from model.layers import SEQUENCES
+from model.layers import SEQUENCES, DenseLayer
 from model.npz_file import ONE_GIGABYTE, read_arrays
 from model.tokens import Token
 from model.trace import Trace
@@ -28,7 +29,7 @@ _PATTERN = re.compile(r"blocks\.(0|[1-9]\d{0,5})\.attn\.hook_pattern")
 
 
 def trace_from_arrays(
-    weights,
+    weights: Any,
     tokens: Iterable[str | Token],
     key_tokens: Iterable[str | Token] | None = None,
     *,
@@ -54,7 +55,7 @@ def trace_from_arrays(
 
 
 def read_npz(
-    file: str | PathLike | IOBase,
+    file: str | PathLike[str] | IOBase,
     *,
     stack: str | None = None,
     name: str | None = None,
@@ -69,7 +70,7 @@ def read_npz(
     """
     arrays = read_arrays(file, _WANTED, limit)
     numbered = _npz_layers(arrays)
-    queries, keys = (_npz_tokens(arrays, field) for field in ("query_tokens", "key_tokens"))
+    queries, keys = _npz_tokens(arrays, "query_tokens") or (), _npz_tokens(arrays, "key_tokens")
     origin = _npz_origin(arrays)
     provenance = (name or origin.get("model") or "imported", "an NPZ file")
     mask = arrays.get("mask")
@@ -81,10 +82,10 @@ def read_npz(
 
 
 def trace_from_transformers(
-    outputs,
-    tokenizer=None,
-    input_ids=None,
-    decoder_input_ids=None,
+    outputs: Any,
+    tokenizer: Any = None,
+    input_ids: Any = None,
+    decoder_input_ids: Any = None,
     *,
     stack: str | None = None,
     name: str = "imported",
@@ -96,7 +97,8 @@ def trace_from_transformers(
     [1, head, query, key]. Tokens are those of the ids, named by position without ids. `stack` says what plain `attentions`
     are where the maps shall not decide. Raises ImportedDataError where there is no such attention.
     """
-    layers, lengths = (), {}
+    layers: tuple[DenseLayer, ...] = ()
+    lengths: dict[str, int] = {}
     for field, known in _FIELDS.items():
         numbered = _output_layers(outputs, field)
         if numbered:
@@ -121,7 +123,7 @@ def trace_from_transformers(
 
 
 def trace_from_transformer_lens(
-    cache, tokens: Iterable[str | Token], *, stack: str | None = None, name: str = "imported", sinks: bool = False
+    cache: Any, tokens: Iterable[str | Token], *, stack: str | None = None, name: str = "imported", sinks: bool = False
 ) -> Trace:
     """Return the Trace of a TransformerLens ActivationCache, or of a mapping of the same names to arrays.
 
@@ -144,7 +146,7 @@ def trace_from_transformer_lens(
     return imported_trace(numbered, tokens, None, stack, (name, "a TransformerLens cache"), sinks=sinks)
 
 
-def _output_layers(outputs, field: str) -> Numbered:
+def _output_layers(outputs: Any, field: str) -> Numbered:
     """Return the maps of one field of a transformers output; a layer without attention is left out."""
     maps = outputs.get(field) if isinstance(outputs, Mapping) else getattr(outputs, field, None)
     if maps is None:

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.result_files import read_record, write_record
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT = "headscope length curves 1"
 LARGEST_FILE = 8 * 2**20
@@ -58,7 +62,7 @@ class LengthResults:
     versions: Mapping[str, str]
     curves: Mapping[str, LengthCurve]
 
-    def frame(self):
+    def frame(self) -> "pandas.DataFrame":
         """Return a pandas DataFrame with kind, first, last, position = sqrt(first last), loss and error, a row per span."""
         import pandas
 
@@ -75,12 +79,12 @@ def shipped_length_curves() -> LengthResults | None:
     return read_length_results(_SHIPPED) if _SHIPPED.is_file() else None
 
 
-def write_length_results(results: LengthResults, path: str | PathLike) -> None:
+def write_length_results(results: LengthResults, path: str | PathLike[str]) -> None:
     """Write the results as JSON, one line per span; raises HeadscopeError where the file cannot be written."""
     write_record(path, results, layout=FORMAT, first_field="first")
 
 
-def read_length_results(path: str | PathLike) -> LengthResults:
+def read_length_results(path: str | PathLike[str]) -> LengthResults:
     """Read a file of `write_length_results`; raises HeadscopeError where it is missing, broken or another."""
     return read_record(
         path, LengthResults, _checked, layout=FORMAT, largest=LARGEST_FILE, called="length curves",

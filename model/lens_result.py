@@ -1,6 +1,6 @@
 """What a logit lens finds: predictions per layer and position, as arrays and as a frame."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,6 @@ def lens_frame(lens: LogitLens) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _texts(texts: list[str | None]) -> pd.Series:
+def _texts(texts: Sequence[str | None]) -> pd.Series:
     """Return a column of texts as they are: a string column of pandas refuses what is no Unicode."""
     return pd.Series(texts, dtype=object)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -11,12 +12,13 @@ from transformers import PreTrainedModel
 
 from model.devices import check_memory, choose_device, choose_dtype
 from model.errors import HeadscopeError
+from model.fair_lock import FairLock
 from model.reading import Spread, out_of_memory, read_config, read_tokenizer, read_weights
 from model.sources import locate
 
 Progress = Callable[[float, str], None]
 # One lock per model, whoever wraps it: two runs at a time would undo each other's settings.
-_locks: WeakKeyDictionary[PreTrainedModel, threading.RLock] = WeakKeyDictionary()
+_locks: WeakKeyDictionary[PreTrainedModel, FairLock] = WeakKeyDictionary()
 _locks_lock = threading.Lock()
 
 
@@ -28,17 +30,17 @@ class LoadedModel:
     """
 
     model: PreTrainedModel
-    tokenizer: object | None
+    tokenizer: Any
     name: str
     revision: str
     position_limit: int | None
     warnings: tuple[str, ...] = ()
 
     @property
-    def lock(self) -> threading.RLock:
-        """The lock of the model, held by every run of it."""
+    def lock(self) -> FairLock:
+        """The lock of the model, held by every run of it; whoever waits for it has a turn in every round."""
         with _locks_lock:
-            return _locks.setdefault(self.model, threading.RLock())
+            return _locks.setdefault(self.model, FairLock())
 
     @property
     def device(self) -> torch.device:
@@ -80,7 +82,7 @@ def load_model(
     revision: str | None = None,
     device_map: str | Mapping[str, int | str] | None = None,
     max_memory: Mapping[int | str, int | str] | None = None,
-    offload_folder: str | PathLike | None = None,
+    offload_folder: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> LoadedModel:
     """Load a bundled model, a local folder or a hub id; safetensors only, and never code from a repository.
@@ -114,7 +116,7 @@ def load_model(
     if spread is None:
         report.tell(0.95, f"Moving to {target_device}")
         try:
-            model = model.to(target_device)
+            model.to(target_device)  # type: ignore[arg-type]  # as transformers declares it
         except torch.OutOfMemoryError as error:
             raise out_of_memory(files.name) from error
     tokenizer = read_tokenizer(files)
@@ -137,7 +139,12 @@ class _Rising:
         return lambda share: self.tell(first + (last - first) * share, doing)
 
 
-def _spread(device, device_map, max_memory, offload_folder) -> Spread | None:
+def _spread(
+    device: str,
+    device_map: str | Mapping[str, int | str] | None,
+    max_memory: Mapping[int | str, int | str] | None,
+    offload_folder: str | PathLike[str] | None,
+) -> Spread | None:
     if device_map is None:
         if max_memory is not None or offload_folder is not None:
             raise HeadscopeError('max_memory and offload_folder go with a device_map. Give device_map="auto" too.')
@@ -147,7 +154,7 @@ def _spread(device, device_map, max_memory, offload_folder) -> Spread | None:
     return Spread(device_map, max_memory, offload_folder)
 
 
-def wrap(model: PreTrainedModel, tokenizer=None, name: str | None = None) -> LoadedModel:
+def wrap(model: PreTrainedModel, tokenizer: Any = None, name: str | None = None) -> LoadedModel:
     """Return a LoadedModel around a transformers model of one's own, which stays as it is; tokenizer may be None.
 
     Raises HeadscopeError where it is no transformers model.
@@ -159,7 +166,7 @@ def wrap(model: PreTrainedModel, tokenizer=None, name: str | None = None) -> Loa
     return LoadedModel(model, tokenizer, name, revision, position_limit(model, tokenizer))
 
 
-def position_limit(model: PreTrainedModel, tokenizer) -> int | None:
+def position_limit(model: PreTrainedModel, tokenizer: Any) -> int | None:
     """Return how many tokens the model takes: the smaller of its position embeddings and its tokenizer's own limit."""
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     limits = [getattr(config, "max_position_embeddings", None), getattr(tokenizer, "model_max_length", None)]
@@ -167,8 +174,7 @@ def position_limit(model: PreTrainedModel, tokenizer) -> int | None:
         # RoBERTa and its family count positions from padding_idx + 1, so the first rows of the table are never used.
         if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             limits.append(module.weight.shape[0] - module.padding_idx - 1)
-    limits = [int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
-    return min(limits, default=None)
+    return min((int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 10**9), default=None)
 
 
 def _is_encoder_part(model: PreTrainedModel) -> bool:

@@ -2,6 +2,9 @@
 
 import math
 import re
+import struct
+import sys
+import tokenize
 import zipfile
 import zlib
 from io import IOBase
@@ -14,13 +17,17 @@ from model.errors import ImportedDataError
 ONE_GIGABYTE = 10**9
 # What zipfile and NumPy raise for files that were cut, changed or made up.
 _BROKEN = (
-    zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, OverflowError, MemoryError, RuntimeError, OSError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
+    MemoryError, RuntimeError, OSError, SyntaxError, tokenize.TokenError,
 )  # fmt: skip
-# What NumPy writes; other methods may unpack more at once than was asked for.
+# What NumPy writes; other methods may unpack more at once than was asked for. Deflate packs no more than this into a byte.
+_MOST_DEFLATED = 1032
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def read_arrays(file: str | PathLike | IOBase, wanted: re.Pattern, limit: int = ONE_GIGABYTE) -> dict[str, np.ndarray]:
+def read_arrays(
+    file: str | PathLike[str] | IOBase, wanted: re.Pattern[str], limit: int = ONE_GIGABYTE
+) -> dict[str, np.ndarray]:
     """Return the arrays of an NPZ whose whole name matches `wanted`; other entries are never unpacked.
 
     `limit` is in bytes, of these arrays unpacked, by what their headers declare. Raises ImportedDataError where the file
@@ -65,6 +72,8 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo)
         )
     if any(size < 0 for size in shape):
         raise ValueError("a size is negative")
+    if entry.file_size > entry.compress_size * _MOST_DEFLATED + 1024:
+        raise ValueError("more is declared than so few bytes can hold")
     size = math.prod(shape) * dtype.itemsize
     if size != entry.file_size - header_bytes:
         raise ImportedDataError(
@@ -80,4 +89,10 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
         # Reading to the end makes zipfile compare the checksum.
         if member.read(1):
             raise ValueError("more bytes than the array has")
+    # NumPy makes strings of any four bytes, also of those beyond Unicode, at which Python itself breaks.
+    codes = array.astype(array.dtype.newbyteorder("=")).reshape(-1).view(np.uint32) if array.dtype.kind == "U" else ()
+    if len(codes) and max(codes) > sys.maxunicode:
+        raise ImportedDataError(
+            f"“{entry.filename}” holds what is no text. Save it with numpy.array(tokens, dtype=str)."
+        )
     return array

@@ -3,18 +3,20 @@
 import base64
 import hashlib
 import json
-import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from model.errors import HeadscopeError
+from model.file_writing import write_whole
 from model.loading import LoadedModel
 
-_FORMAT = "headscope partial scores 1"
+_FORMAT = "headscope partial scores 2"
 _VALUES_READ = 256
 
 
@@ -44,7 +46,7 @@ class PartialScores:
     def __enter__(self) -> "PartialScores":
         try:
             # Rewritten whole: what is appended must not join a line that was cut short.
-            replace_file(self.path, b"".join(map(_line, [self._head, *map(_plain, self.kept.items())])))
+            write_whole(self.path, b"".join(map(_line, [self._head, *map(_plain, self.kept.items())])))
             self._file = self.path.open("ab")
         except OSError as error:
             raise HeadscopeError(
@@ -52,12 +54,14 @@ class PartialScores:
             ) from error
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         if self._file is not None:
             self._file.close()
 
     def keep(self, example: int, scores: KeptScores) -> None:
         """Keep the scores of an example; they are on disk when this returns."""
+        if self._file is None:
+            raise ValueError("scores are kept inside a with block")
         self._file.write(_line(_plain((example, scores))))
         self._file.flush()
         self.kept[example] = scores
@@ -73,7 +77,7 @@ class PartialScores:
             head, *lines = self.path.read_bytes().split(b"\n")
             # What follows the last line end is empty, or was cut short.
             return dict(map(_entry, lines[:-1])) if json.loads(head) == self._head else {}
-        except (ValueError, KeyError, TypeError, OSError):
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, OverflowError, RecursionError, MemoryError):
             # A file that something else has written to holds nothing that is worth an error.
             return {}
 
@@ -100,21 +104,11 @@ def run_fingerprint(loaded: LoadedModel, described: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that no half-written file is ever at `path`."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _line(entry: dict) -> bytes:
+def _line(entry: dict[str, Any]) -> bytes:
     return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
-def _plain(entry: tuple[int, KeptScores]) -> dict:
+def _plain(entry: tuple[int, KeptScores]) -> dict[str, Any]:
     example, kept = entry
     values = np.ascontiguousarray(kept.scores, dtype="<f4")
     return {
@@ -123,10 +117,14 @@ def _plain(entry: tuple[int, KeptScores]) -> dict:
         "shape": values.shape,
         "seconds": round(kept.seconds, 6),
         "scores": base64.b64encode(values.tobytes()).decode(),
+        "sum": zlib.crc32(values.tobytes()),
     }
 
 
 def _entry(line: bytes) -> tuple[int, KeptScores]:
     entry = json.loads(line)
-    scores = np.frombuffer(base64.b64decode(entry["scores"]), dtype="<f4").reshape(entry["shape"])
+    content = base64.b64decode(entry["scores"])
+    if zlib.crc32(content) != entry["sum"]:
+        raise ValueError("the scores are others than were written")
+    scores = np.frombuffer(content, dtype="<f4").reshape(entry["shape"])
     return int(entry["example"]), KeptScores(tuple(entry["layers"]), scores.copy(), float(entry["seconds"]))

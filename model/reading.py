@@ -1,21 +1,32 @@
 """From the files of a model to the model: its config, its weights on one device or spread over several, its tokenizer."""
 
+import copy
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import torch
 import transformers
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 import model.architectures  # noqa: F401 - makes our own models known to the Auto classes
-from model.devices import available_devices, is_place
-from model.errors import Cancelled, HeadscopeError, ModelNotFound, ModelTooLarge, UnsafeModel
+from model.devices import available_devices, check_memory, is_place
+from model.errors import (
+    Cancelled,
+    HeadscopeError,
+    ModelNotFound,
+    ModelTooLarge,
+    UnsafeModel,
+    is_out_of_memory,
+    is_panic,
+)
+from model.model_folder import check_folder
 from model.progress_bars import telling_of_weights
-from model.sources import ModelFiles
+from model.sources import LOCAL, ModelFiles
 from model.weights_check import unusable, weight_warnings
 
 # What a tokenizer is read from; without any of these transformers makes an empty one, which knows no word.
@@ -33,9 +44,9 @@ class Spread:
 
     device_map: str | Mapping[str, int | str]
     max_memory: Mapping[int | str, int | str] | None = None
-    offload_folder: str | PathLike | None = None
+    offload_folder: str | PathLike[str] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         absent = [place for place in _places(self.device_map) if not is_place(place)]
         if absent:
             raise HeadscopeError(
@@ -46,19 +57,21 @@ class Spread:
                 f"A device_map is one of {', '.join(SPREADING)}, or says for each module of the model where it goes."
             )
 
-    def options(self, folder: str) -> dict:
+    def options(self, folder: str) -> dict[str, Any]:
         """Return what from_pretrained takes, with a folder of its own for what it writes."""
         named = self.device_map if isinstance(self.device_map, str) else dict(self.device_map)
         memory = None if self.max_memory is None else dict(self.max_memory)
         return {"device_map": named, "max_memory": memory, "offload_folder": folder}
 
 
-def _places(device_map) -> list:
+def _places(device_map: Any) -> list[Any]:
     return list(device_map.values()) if isinstance(device_map, Mapping) else []
 
 
-def read_config(files: ModelFiles):
-    """Return the config; raises UnsafeModel where it needs code of the repository, and ModelNotFound."""
+def read_config(files: ModelFiles) -> Any:
+    """Return the config; raises UnsafeModel where it needs code of the repository or files elsewhere, and ModelNotFound."""
+    # What a package manager or the hub's client put here may be links.
+    check_folder(files.folder, files.name, links=files.revision != LOCAL)
     try:
         return AutoConfig.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:
@@ -76,7 +89,7 @@ def read_config(files: ModelFiles):
 
 def read_weights(
     files: ModelFiles,
-    config,
+    config: Any,
     dtype: torch.dtype,
     progress: Callable[[float], None] | None = None,
     spread: Spread | None = None,
@@ -91,16 +104,18 @@ def read_weights(
         output_loading_info=True, ignore_mismatched_sizes=True,
     )  # fmt: skip
     try:
+        if spread is None:
+            _check_declared(files, config, dtype)
         with telling_of_weights(progress):
             model, found = _read_spread(files, options, spread) if spread else _from_pretrained(files, options)
         misfit = unusable(model, found)
     except Cancelled as cancelled:
-        raise cancelled.__cause__ from None
+        raise cancelled.reason from None
     except HeadscopeError:
         raise
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise out_of_memory(files.name) from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(files.name) from error
         # Whatever a broken or hostile folder makes transformers raise ends here, as one sentence.
         raise ModelNotFound(
             f"The weights of “{files.name}” could not be read ({type(error).__name__}). Check that the folder is complete, "
@@ -120,17 +135,37 @@ def out_of_memory(name: str) -> ModelTooLarge:
     )
 
 
-def _from_pretrained(files: ModelFiles, options: dict):
-    named = getattr(options["config"], "architectures", None)
+def _check_declared(files: ModelFiles, config: Any, dtype: torch.dtype) -> None:
+    """Refuse a config whose model would not fit: what the files do not hold is made all the same, of random numbers."""
+    try:
+        with torch.device("meta"):
+            model = _from_config(copy.deepcopy(config))
+    except Exception:
+        # Some models cannot be built without memory, and a broken config cannot at all: reading the weights says so.
+        return
+    numbers = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+    check_memory(files.name, numbers, torch.device("cpu"), dtype)
+
+
+def _from_config(config: Any) -> PreTrainedModel:
+    kind = _kind(config)
+    return AutoModel.from_config(config) if kind is AutoModel else kind(config)
+
+
+def _from_pretrained(files: ModelFiles, options: dict[str, Any]) -> Any:
+    return _kind(options["config"]).from_pretrained(files.folder, **options)
+
+
+def _kind(config: Any) -> Any:
+    named = getattr(config, "architectures", None)
     architecture = named[0] if isinstance(named, list) and named else None
     kind = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
     # PreTrainedModel itself is no model, and what transformers notes on it while it tries holds for every class after.
     concrete = isinstance(kind, type) and issubclass(kind, PreTrainedModel) and kind is not PreTrainedModel
-    kind = kind if concrete else AutoModel
-    return kind.from_pretrained(files.folder, **options)
+    return kind if concrete else AutoModel
 
 
-def _read_spread(files: ModelFiles, options: dict, spread: Spread):
+def _read_spread(files: ModelFiles, options: dict[str, Any], spread: Spread) -> Any:
     """Read a model through accelerate; what it writes to disk lives exactly as long as the model."""
     try:
         folder = tempfile.mkdtemp(prefix="headscope-offload-", dir=spread.offload_folder)
@@ -152,13 +187,15 @@ def _read_spread(files: ModelFiles, options: dict, spread: Spread):
     return model, found
 
 
-def read_tokenizer(files: ModelFiles):
+def read_tokenizer(files: ModelFiles) -> Any:
     """Return the tokenizer of a folder; raises ModelNotFound where there is none."""
     try:
         if not any(path for pattern in _TOKENIZER_FILES for path in files.folder.glob(pattern)):
             raise FileNotFoundError(files.folder)
         return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
+    except BaseException as error:
+        if not (isinstance(error, Exception) or is_panic(error)):
+            raise
         raise ModelNotFound(
             f"“{files.name}” has no tokenizer that transformers can read. Save the tokenizer into the same folder, or "
             "use wrap(model) and give tensors."

@@ -1,5 +1,7 @@
 """From what one run of a model captured to its Trace: whose tokens the sides are, and where it all came from."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import transformers
 
@@ -7,11 +9,18 @@ import model as library
 from model.encoding import Encoding
 from model.head_changes import intervened_on
 from model.interventions import intervention_text
+from model.layers import AttentionLayer
 from model.loading import LoadedModel
+from model.tokens import Token
 from model.trace import Provenance, Trace
 
 
-def recorded_trace(loaded: LoadedModel, encoding: Encoding, layers, states) -> Trace:
+def recorded_trace(
+    loaded: LoadedModel,
+    encoding: Encoding,
+    layers: tuple[AttentionLayer, ...],
+    states: Mapping[str, tuple[torch.Tensor, ...]],
+) -> Trace:
     """Return the Trace of one run over an Encoding, from its attention layers and hidden states.
 
     To be called where the run's interventions are still on: the trace names them.
@@ -19,7 +28,7 @@ def recorded_trace(loaded: LoadedModel, encoding: Encoding, layers, states) -> T
     return Trace(layers, _tokens_by_side(layers, encoding), states, _provenance(loaded, encoding, layers))
 
 
-def _tokens_by_side(layers, encoding: Encoding):
+def _tokens_by_side(layers: Sequence[AttentionLayer], encoding: Encoding) -> dict[str, tuple[Token, ...]]:
     """Return the tokens of each side: in a model with one stack the text belongs to that stack, whatever its kind."""
     if encoding.target_tokens is not None:
         return {"encoder": encoding.tokens, "decoder": encoding.target_tokens}
@@ -27,7 +36,7 @@ def _tokens_by_side(layers, encoding: Encoding):
     return dict.fromkeys(sorted(sides), encoding.tokens)
 
 
-def _provenance(loaded: LoadedModel, encoding: Encoding, layers) -> Provenance:
+def _provenance(loaded: LoadedModel, encoding: Encoding, layers: Sequence[AttentionLayer]) -> Provenance:
     sources = {layer.source for layer in layers}
     capture = {
         "lazy": "lazy: queries and keys kept from one fused forward pass, weights recomputed in float32",

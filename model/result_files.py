@@ -6,30 +6,31 @@ from os import PathLike
 from pathlib import Path
 from typing import TypeVar
 
+from model.bounded_json import parse_json
 from model.errors import HeadscopeError
-from model.partial_scores import replace_file
+from model.file_writing import write_whole
 from model.plain_records import from_plain, to_plain
 
 Kind = TypeVar("Kind")
 
 
-def write_file(path: str | PathLike, content: bytes) -> None:
+def write_file(path: str | PathLike[str], content: bytes) -> None:
     """Write a whole file at once; raises HeadscopeError where it cannot be written."""
     path = Path(path)
     try:
-        replace_file(path, content)
+        write_whole(path, content)
     except OSError as error:
         raise HeadscopeError(
             f"“{path.name}” could not be written ({error.strerror}). Check that the folder is there and has room."
         ) from error
 
 
-def write_record(path: str | PathLike, record: object, *, layout: str, first_field: str) -> None:
+def write_record(path: str | PathLike[str], record: object, *, layout: str, first_field: str) -> None:
     """Write a dataclass as JSON under the name of its `layout`, one line for each entry that begins with `first_field`.
 
     Raises HeadscopeError where the file cannot be written.
     """
-    plain = {"format": layout, **to_plain(record)}
+    plain = {"format": layout, **dict(to_plain(record))}
     text = json.dumps(plain, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     # A quotation mark inside a string is escaped, so this stands between two entries alone.
     begins = f'{{"{first_field}":'
@@ -37,7 +38,7 @@ def write_record(path: str | PathLike, record: object, *, layout: str, first_fie
 
 
 def read_record(
-    path: str | PathLike,
+    path: str | PathLike[str],
     kind: type[Kind],
     check: Callable[[Kind], Kind],
     *,
@@ -55,13 +56,14 @@ def read_record(
     try:
         if path.stat().st_size > largest:
             raise ValueError("it is larger than such a file is")
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = parse_json(path.read_bytes())
         if not isinstance(plain, dict) or plain.pop("format", None) != layout:
             raise ValueError(f"its format is not “{layout}”")
         return check(from_plain(kind, plain))
     except FileNotFoundError as error:
         raise HeadscopeError(f"There is no file “{path.name}”. Choose a file of {called}.") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        reason = str(error).split("\n")[0][:200]
         raise HeadscopeError(
-            f"“{path.name}” holds no {called} that this version can read: {error}. Make it again with {command}."
+            f"“{path.name}” holds no {called} that this version can read: {reason}. Make it again with {command}."
         ) from error

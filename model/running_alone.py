@@ -16,7 +16,7 @@ def running_alone(loaded: LoadedModel) -> Iterator[None]:
         with loaded.lock, _evaluating(loaded.model), torch.no_grad():
             yield
     except Cancelled as cancelled:
-        raise cancelled.__cause__ from None
+        raise cancelled.reason from None
 
 
 @contextmanager

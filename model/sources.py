@@ -3,14 +3,19 @@
 import importlib.util
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model.catalog import BUNDLED
 from model.errors import ModelNotFound, UnsafeModel
 
+# The revision of a model that is read from a folder.
+LOCAL = "local folder"
+LONGEST_NAME = 1000
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = Path(__file__).parent / "weights"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -37,7 +42,7 @@ class ModelFiles:
 def needs_download(name: str, revision: str | None = None) -> bool:
     """Say whether `locate` would fetch this model from the hub; asks no network."""
     name = name.strip()
-    if name in BUNDLED or Path(name).expanduser().is_dir() or not _is_hub_id(name):
+    if name in BUNDLED or len(name) > LONGEST_NAME or _is_folder(name) or not _is_hub_id(name):
         return False
     from model import hub
 
@@ -61,11 +66,12 @@ def locate(
         raise ModelNotFound(
             "Name a model: a bundled one (minilm), a hub id such as openai-community/gpt2, or a folder."
         )
+    if len(name) > LONGEST_NAME:
+        raise ModelNotFound(f"No model has a name of {len(name)} characters. Check what was pasted.")
     if name in BUNDLED:
         return _bundled(name)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return local_folder(folder)
+    if _is_folder(name):
+        return local_folder(Path(os.path.expanduser(name)))
     if not _is_hub_id(name):
         raise ModelNotFound(
             f"“{name}” is neither a folder on this machine nor a hub id (owner/name). Check the spelling of the path."
@@ -73,11 +79,11 @@ def locate(
     return _from_hub(name, revision, accept, progress)
 
 
-def _from_hub(name, revision, accept, progress) -> ModelFiles:
+def _from_hub(name: Any, revision: Any, accept: Any, progress: Any) -> ModelFiles:
     from model import hub
 
     folder = hub.cached_snapshot(name, revision)
-    if not _has_weights(folder):
+    if folder is None or not _has_weights(folder):
         listing = hub.listing(name, revision)
         _check_listing(name, listing.files)
         if accept is not None:
@@ -85,6 +91,11 @@ def _from_hub(name, revision, accept, progress) -> ModelFiles:
         folder = hub.download(name, revision, progress, listing.nbytes)
     # The snapshot's folder is named by its commit.
     return ModelFiles(name, folder.name, folder)
+
+
+def _is_folder(name: str) -> bool:
+    # Of a name that no folder can have, or of a home that is nobody's, a path raises instead.
+    return os.path.isdir(os.path.expanduser(name))
 
 
 def _is_hub_id(name: str) -> bool:
@@ -106,13 +117,18 @@ def _has_weights(folder: Path | None) -> bool:
 
 def local_folder(folder: Path) -> ModelFiles:
     """Return the files of a local folder; refuses one without config.json or safetensors, and a pickle-only one."""
-    listing = [path.name for path in folder.iterdir()]
+    try:
+        listing = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise ModelNotFound(
+            f"The folder “{folder.name}” cannot be read ({error.strerror}). Check whose it is."
+        ) from error
     if "config.json" not in listing:
         raise ModelNotFound(
             f"The folder “{folder.name}” has no config.json. Choose the folder that save_pretrained wrote."
         )
     _check_listing(folder.name, listing)
-    return ModelFiles(folder.resolve().name, "local folder", folder)
+    return ModelFiles(folder.resolve().name, LOCAL, folder)
 
 
 def _bundled(name: str) -> ModelFiles:

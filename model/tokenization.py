@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from model.errors import InputError, is_panic
 from model.tokens import Token, display_text, words_from_pieces, words_from_spans
 
 # Strings that stand for special tokens in the vocabularies of the first families, where no tokenizer is at hand.
 _SPECIAL = re.compile(r"\[(CLS|SEP|PAD|MASK|BOS|EOS)\]|</?s>|<(pad|mask|bos|eos|cls|sep)>|<\|[^|]+\|>")
 
 
-def tokenize(tokenizer, text: str, *, as_target: bool = False, as_chat: bool = False):
+def tokenize(tokenizer: Any, text: str, *, as_target: bool = False, as_chat: bool = False) -> Any:
     """Return what the tokenizer makes of a text: ids, a mask of special tokens, and spans where it knows them.
 
     With `as_chat` no special tokens are added, and those that a chat template wrote into the text count as special.
@@ -24,19 +26,29 @@ def tokenize(tokenizer, text: str, *, as_target: bool = False, as_chat: bool = F
     return found
 
 
-def call_tokenizer(tokenizer, **fields):
-    """Return what the tokenizer makes of these fields: ids, a mask of special tokens, and spans where it knows them."""
+def call_tokenizer(tokenizer: Any, **fields: Any) -> Any:
+    """Return what the tokenizer makes of these fields: ids, a mask of special tokens, and spans where it knows them.
+
+    Raises InputError where it breaks: a tokenizer that was read may still be made wrongly.
+    """
     offsets = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
-    return tokenizer(**fields, return_special_tokens_mask=True, verbose=False, **offsets)
+    try:
+        return tokenizer(**fields, return_special_tokens_mask=True, verbose=False, **offsets)
+    except BaseException as error:
+        if not (isinstance(error, Exception) or is_panic(error)):
+            raise
+        raise InputError(
+            f"The tokenizer cannot take this text ({type(error).__name__}). Use another text, or save the tokenizer anew."
+        ) from error
 
 
-def special_ids(tokenizer) -> set[int]:
+def special_ids(tokenizer: Any) -> set[int]:
     """Return the ids of all special tokens, those of chat templates too."""
     added = getattr(tokenizer, "added_tokens_decoder", {})
     return {*tokenizer.all_special_ids, *(number for number, token in added.items() if token.special)}
 
 
-def cut_position(tokenizer, found, limit: int, text: str, **kind) -> int:
+def cut_position(tokenizer: Any, found: Any, limit: int, text: str, **kind: Any) -> int:
     """Return how many characters of the text fit in `limit` tokens, special tokens included.
 
     Cuts between tokens, and earlier where the tokens of the shorter text are others and more (a character that is
@@ -51,7 +63,7 @@ def cut_position(tokenizer, found, limit: int, text: str, **kind) -> int:
     return cut
 
 
-def _estimated_cut(found, limit: int, text: str) -> int:
+def _estimated_cut(found: Any, limit: int, text: str) -> int:
     special = found["special_tokens_mask"]
     if "offset_mapping" not in found:
         room = max(0, limit - sum(special))
@@ -63,7 +75,7 @@ def _estimated_cut(found, limit: int, text: str) -> int:
     return spans[room - 1][1] if room else 0
 
 
-def tokens_from_text(tokenizer, text: str, found) -> tuple[Token, ...]:
+def tokens_from_text(tokenizer: Any, text: str, found: Any) -> tuple[Token, ...]:
     """Return the tokens of a text from what `tokenize` returned, with words and spans of that text."""
     ids, special = found["input_ids"], [bool(flag) for flag in found["special_tokens_mask"]]
     if "offset_mapping" not in found:
@@ -78,7 +90,7 @@ def tokens_from_text(tokenizer, text: str, found) -> tuple[Token, ...]:
     )
 
 
-def tokens_from_ids(tokenizer, ids: torch.Tensor | None) -> tuple[Token, ...]:
+def tokens_from_ids(tokenizer: Any, ids: torch.Tensor | None) -> tuple[Token, ...]:
     """Return the tokens of ids [1, position] alone; named by number where there is no tokenizer."""
     if ids is None:
         return ()
@@ -96,13 +108,13 @@ def tokens_from_ids(tokenizer, ids: torch.Tensor | None) -> tuple[Token, ...]:
     )
 
 
-def shown_pieces(tokenizer, pieces: list[str], special: list[bool]) -> list[str]:
+def shown_pieces(tokenizer: Any, pieces: list[str], special: list[bool]) -> list[str]:
     """Return the display forms of vocabulary entries; special tokens stay as they are written."""
     byte_level = _is_byte_level(tokenizer)
     return [display_text(piece, byte_level and not flag) for piece, flag in zip(pieces, special, strict=True)]
 
 
-def _is_byte_level(tokenizer) -> bool:
+def _is_byte_level(tokenizer: Any) -> bool:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     return backend is not None and "ByteLevel" in repr(backend.decoder)
 

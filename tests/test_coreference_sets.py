@@ -225,7 +225,7 @@ def test_paths_are_checked(tmp_path):
         with pytest.raises(HeadscopeError, match=message):
             read_set(name, paths)
     (tmp_path / "bytes.tsv").write_bytes(b"\xff\xfe\x00ID")
-    with pytest.raises(HeadscopeError, match="could not be read as UTF-8"):
+    with pytest.raises(HeadscopeError, match="cannot be read as UTF-8"):
         read_set("gap", tmp_path)
 
 

@@ -94,5 +94,5 @@ def test_what_is_no_run_is_said(tmp_path):
     with pytest.raises(HeadscopeError, match="from 1"):
         call(shipping, "--run", tmp_path, "--out", tmp_path / "out", "--average", 0)
     words = ["--source", tmp_path / "no", tmp_path / "no", "--target", tmp_path / "no", tmp_path / "no"]
-    with pytest.raises(HeadscopeError, match="cannot be read"):
+    with pytest.raises(HeadscopeError, match="There is no file or folder"):
         call(training, "translation", *words, "--out", tmp_path / "out")

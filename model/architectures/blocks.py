@@ -1,5 +1,7 @@
 """What both stacks are made of: embedding with positions, feed-forward network, residual connection, and the two blocks."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ class Embedding(nn.Embedding):
         if self.kind == "learned":
             self.positions = nn.Embedding(config.max_position_embeddings, config.d_model)
 
-    def forward(
+    def forward(  # type: ignore[override]  # torch looks up one tensor, this one knows where it stands
         self, ids: Int[Tensor, "batch position"], positions: Int[Tensor, "#batch position"]
     ) -> Float[Tensor, "batch position d_model"]:
         """Return the input of the first block."""
@@ -37,7 +39,7 @@ class Embedding(nn.Embedding):
 
 def position_options(
     config: PreTrainedConfig, queries: Int[Tensor, "#batch query"], keys: Int[Tensor, "#batch key"]
-) -> dict:
+) -> dict[str, Tensor | tuple[Tensor, Tensor]]:
     """Return what self-attention needs of the positions: `turn` for rotary, `bias` for ALiBi, else nothing."""
     if config.positions == "rotary":
         return {"turn": rotation(queries, config.d_model // config.heads)}
@@ -93,7 +95,7 @@ class EncoderBlock(nn.Module):
         self.after_self_attention, self.after_feed_forward = Residual(config), Residual(config)
 
     def forward(
-        self, states: Float[Tensor, "batch position d_model"], mask: Tensor | None, positions: dict,
+        self, states: Float[Tensor, "batch position d_model"], mask: Tensor | None, positions: dict[str, Any],
         cache: Cache | None = None,
     ) -> tuple[Float[Tensor, "batch position d_model"], Tensor | None]:  # fmt: skip
         """Return the stream after the block and the weights of its heads."""
@@ -118,7 +120,7 @@ class DecoderBlock(nn.Module):
 
     def forward(
         self, states: Float[Tensor, "batch position d_model"], memory: Float[Tensor, "batch source d_model"],
-        mask: Tensor | None, memory_mask: Tensor | None, positions: dict, cache: Cache | None = None,
+        mask: Tensor | None, memory_mask: Tensor | None, positions: dict[str, Any], cache: Cache | None = None,
     ) -> tuple[Float[Tensor, "batch position d_model"], Tensor | None, Tensor | None]:  # fmt: skip
         """Return the stream after the block, and the weights of self-attention and of cross-attention."""
         read, own = self.self_attention(self.after_self_attention.entering(states), mask=mask, cache=cache, **positions)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from model.errors import HeadscopeError
 
@@ -42,4 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return module.run(given)
     except HeadscopeError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        named = f" “{Path(error.filename).name}”" if isinstance(error.filename, str) else ""
+        reason = error.strerror or type(error).__name__
+        print(
+            f"error: A file{named} could not be read or written ({reason}). Check the path and the room.",
+            file=sys.stderr,
+        )
         return 2

@@ -12,6 +12,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from model.coreference_sets import SETS, CoreferenceSet, read_set
 from model.errors import HeadscopeError
@@ -85,7 +86,7 @@ def _benchmark(data: CoreferenceSet, given: argparse.Namespace) -> int:
     return code
 
 
-def _write(results, given: argparse.Namespace) -> int:
+def _write(results: Any, given: argparse.Namespace) -> int:
     from model.coreference_results import write_json, write_parquet
 
     write_json(results, given.json)

@@ -12,6 +12,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from model.errors import HeadscopeError
 
@@ -41,7 +42,7 @@ def run(given: argparse.Namespace) -> int:
     return _fidelity(corpus, given)
 
 
-def _fidelity(corpus, given: argparse.Namespace) -> int:
+def _fidelity(corpus: Any, given: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from model.loading import load_model
@@ -49,7 +50,7 @@ def _fidelity(corpus, given: argparse.Namespace) -> int:
 
     loaded = load_model(given.model, device=given.device)
 
-    def written(results, frame) -> None:
+    def written(results: Any, frame: Any) -> None:
         write_json(results, given.json)
         if given.parquet is not None:
             write_parquet(frame, given.parquet)

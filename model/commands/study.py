@@ -11,6 +11,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from model.errors import HeadscopeError
 
@@ -44,7 +45,7 @@ def run(given: argparse.Namespace) -> int:
     return _study(corpus, given)
 
 
-def _study(corpus, given: argparse.Namespace) -> int:
+def _study(corpus: Any, given: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from model.commands.study_table import table
@@ -77,7 +78,7 @@ def _study(corpus, given: argparse.Namespace) -> int:
     return 0
 
 
-def _on_ray(loaded, given: argparse.Namespace):
+def _on_ray(loaded: Any, given: argparse.Namespace) -> Any:
     from model.study.ray_chunks import ray_chunks, worker_model
 
     return ray_chunks(worker_model(loaded, given.model), address=given.ray, workers=given.workers)

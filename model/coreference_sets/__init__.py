@@ -21,7 +21,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Sequence[Path]], CoreferenceSet]]] =
 SETS = tuple(_READERS)
 
 
-def read_set(name: str, paths: str | PathLike | Sequence[str | PathLike]) -> CoreferenceSet:
+def read_set(name: str, paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> CoreferenceSet:
     """Read one of SETS from a folder or from files of its format; what could not be used is counted in `left_out`.
 
     Raises HeadscopeError where the name is none of SETS, a path is missing, or no example at all could be used.

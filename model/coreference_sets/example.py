@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 Span = tuple[int, int]
 _PLACES_NAMED = 3
@@ -48,7 +49,7 @@ class LeftOut(Exception):
 class BrokenRow(LeftOut):
     """A row that does not keep to the format."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("broken row")
 
 
@@ -60,7 +61,7 @@ class Collected:
         self.examples: list[CoreferenceExample] = []
         self.places: dict[str, list[str]] = {}
 
-    def add(self, place: str, make: Callable[..., CoreferenceExample], *arguments) -> None:
+    def add(self, place: str, make: Callable[..., CoreferenceExample], *arguments: Any) -> None:
         """Keep what `make(*arguments)` returns, or count the reason for which it raises LeftOut; `place` is file and line."""
         try:
             self.examples.append(make(*arguments))

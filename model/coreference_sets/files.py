@@ -6,12 +6,13 @@ from os import PathLike
 from pathlib import Path
 
 from model.errors import HeadscopeError
+from model.training.corpora import existing_path, read_text
 
 # Longer than any field of the published sets; a file of something else should not fill the memory.
 _LONGEST_FIELD = 1_000_000
 
 
-def data_files(paths: str | PathLike | Sequence[str | PathLike], pattern: str) -> tuple[Path, ...]:
+def data_files(paths: str | PathLike[str] | Sequence[str | PathLike[str]], pattern: str) -> tuple[Path, ...]:
     """Return the files named, and of each folder those that match `pattern`, in order of their names.
 
     Raises HeadscopeError where a path is missing or a folder holds no such file.
@@ -20,26 +21,19 @@ def data_files(paths: str | PathLike | Sequence[str | PathLike], pattern: str) -
     if not given:
         raise HeadscopeError("No data was named. Give the folder of the set, or its files.")
     found: list[Path] = []
-    for path in map(Path, given):
+    for path in map(existing_path, given):
         inside = sorted(entry for entry in path.glob(pattern) if entry.is_file()) if path.is_dir() else [path]
         if not inside:
             raise HeadscopeError(
                 f"The folder “{path}” holds no {pattern} file. Name the folder or the files of the set."
             )
-        if not path.exists():
-            raise HeadscopeError(f"There is no file or folder “{path}”. Check the path.")
         found += [entry for entry in inside if entry not in found]
     return tuple(found)
 
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a UTF-8 file; raises HeadscopeError where it is no text."""
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HeadscopeError(
-            f"“{path.name}” could not be read as UTF-8 text. Check that it is a file of the set."
-        ) from error
+    return read_text(path).split("\n")
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -43,7 +43,7 @@ def _example(row: Mapping[str, str]) -> CoreferenceExample:
     gender = GENDER_OF.get(row["Pronoun"].lower())
     if None in right or gender is None or len(set(spans)) < 3 or not row.get("URL"):
         raise BrokenRow
-    if sum(right) != 1:
+    if right.count(True) != 1:
         raise LeftOut("neither name is right" if not any(right) else "both names are right")
     return CoreferenceExample(
         row["ID"], row["Text"], spans[0], spans[1:], right.index(True), row["URL"], {"gender": gender}

@@ -60,7 +60,14 @@ def unmark(line: str) -> tuple[str, tuple[Span, ...]]:
     return text + line.strip()[end:], tuple(spans)
 
 
-def _example(identifier, text, marks, words, partner, groups) -> CoreferenceExample:
+def _example(
+    identifier: str,
+    text: str,
+    marks: Sequence[Span],
+    words: re.Pattern[str],
+    partner: set[str],
+    groups: dict[str, str],
+) -> CoreferenceExample:
     pronoun, marked = _pronoun_and_occupation(text, marks)
     answer = _without_determiner(text, marked)
     places: dict[str, Span] = {}
@@ -97,7 +104,7 @@ def _without_determiner(text: str, span: Span) -> Span:
     return (span[0] + determiner.end(), span[1]) if determiner else span
 
 
-def _occupations_of_pairs(rows) -> dict[tuple[Path, int], set[str]]:
+def _occupations_of_pairs(rows: Sequence[tuple[Path, int, str, Sequence[Span]]]) -> dict[tuple[Path, int], set[str]]:
     """Return the occupations marked in each pair of lines: lines 2k - 1 and 2k are about the same two."""
     found: dict[tuple[Path, int], set[str]] = {}
     for path, number, text, marks in rows:

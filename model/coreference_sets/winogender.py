@@ -30,12 +30,12 @@ def read_winogender(paths: Sequence[Path]) -> CoreferenceSet:
     Raises HeadscopeError where either of the two kinds of file is missing.
     """
     tables = [(path, *read_table(path)) for path in paths]
-    templates = {}
+    templates: dict[tuple[str, str], list[dict[str, str]]] = {}
     for _, header, rows in tables:
         if set(_TEMPLATE_COLUMNS) <= set(header):
             for _, row in rows:
                 template = named_columns(row, header)
-                key = (template.get("occupation(0)"), template.get("answer"))
+                key = (template.get("occupation(0)", ""), template.get("answer", ""))
                 templates.setdefault(key, []).append(template)
     sentences = [(path, header, rows) for path, header, rows in tables if set(_SENTENCE_COLUMNS) <= set(header)]
     if not templates or not sentences:
@@ -50,7 +50,9 @@ def read_winogender(paths: Sequence[Path]) -> CoreferenceSet:
     return collected.finished()
 
 
-def _example(row: Mapping[str, str], templates) -> CoreferenceExample:
+def _example(
+    row: Mapping[str, str], templates: Mapping[tuple[str, str], Sequence[Mapping[str, str]]]
+) -> CoreferenceExample:
     identifier, text = row["sentid"], row.get("sentence", "")
     parts = identifier.removesuffix(".txt").split(".")
     if len(parts) != 4 or parts[2] not in ("0", "1") or parts[3] not in _GENDERS:
@@ -73,7 +75,7 @@ def _example(row: Mapping[str, str], templates) -> CoreferenceExample:
     raise LeftOut("no template fits the sentence")
 
 
-def _filled(template: str, occupation: str, participant: str, gender: str) -> re.Pattern:
+def _filled(template: str, occupation: str, participant: str, gender: str) -> re.Pattern[str]:
     """Return the pattern of the sentence that a template is filled to.
 
     "Someone" takes the place of the participant and its determiner; after "they", "was" is written "were".

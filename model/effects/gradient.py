@@ -141,7 +141,7 @@ def _divergence(loaded: LoadedModel, batch: TextBatch, samples: int, generator: 
     log_p = log_predictions(loaded, batch)
     counts = batch.counted.sum(dim=1).clamp(min=1)
 
-    def outputs():
+    def outputs() -> Iterator[tuple[Tensor, bool]]:
         for sample in range(samples):
             drawn = torch.multinomial(log_p.detach().exp(), 1, generator=generator)
             # Positions are drawn apart and each has mean zero, so the square of their sum is the sum of their squares.
@@ -153,7 +153,7 @@ def _divergence(loaded: LoadedModel, batch: TextBatch, samples: int, generator: 
 def _embedding(loaded: LoadedModel, batch: TextBatch, samples: int, generator: torch.Generator) -> _Outputs:
     found = embeddings(loaded, batch)
 
-    def outputs():
+    def outputs() -> Iterator[tuple[Tensor, bool]]:
         for sample in range(samples):
             direction = torch.randn(found.shape, device=found.device, generator=generator)
             yield (found * direction).sum(), sample == samples - 1

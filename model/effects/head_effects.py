@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -81,17 +82,20 @@ def measured(
     changes: Sequence[Sequence[HeadIntervention]],
     progress: Progress | None = None,
 ) -> list[float]:
-    """Return the value of a measure under each of several changes; one batch is run under all of them, then the next."""
-    scores: list[list] = [[] for _ in changes]
+    """Return the value of a measure under each of several changes; one batch is run under all of them, then the next.
+
+    The model is held for one run at a time, so that other threads have their turns between them.
+    """
+    scores: list[list[Any]] = [[] for _ in changes]
     total = len(measure.batches) * len(changes)
-    with running_alone(loaded):
-        for number, batch in enumerate(measure.batches):
+    for number, batch in enumerate(measure.batches):
+        with running_alone(loaded):
             plain = measure.plain(batch)
-            for place, change in enumerate(changes):
-                with intervening(loaded, change):
-                    scores[place].append(measure.score(batch, plain))
-                if progress is not None:
-                    progress((number * len(changes) + place + 1) / total)
+        for place, change in enumerate(changes):
+            with running_alone(loaded), intervening(loaded, change):
+                scores[place].append(measure.score(batch, plain))
+            if progress is not None:
+                progress((number * len(changes) + place + 1) / total)
     return [measure.value(of_change) for of_change in scores]
 
 
@@ -125,5 +129,7 @@ def by_layer(
     return values, layers
 
 
-def _chosen(loaded, texts, measure: str | Measure | None, references) -> Measure:
+def _chosen(
+    loaded: LoadedModel, texts: Sequence[str], measure: str | Measure | None, references: Sequence[str] | None
+) -> Measure:
     return measure_of(loaded, texts, measure, references) if measure is None or isinstance(measure, str) else measure

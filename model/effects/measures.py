@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -27,18 +28,18 @@ class Measure(ABC):
     unit: str
     texts: int
     higher_is_better = False
-    batches: Sequence
+    batches: Sequence[Any]
 
-    def plain(self, batch):
+    def plain(self, batch: Any) -> Any:
         """Return what the model gives for a batch when nothing is changed; None where nothing is compared."""
         return None
 
     @abstractmethod
-    def score(self, batch, plain):
+    def score(self, batch: Any, plain: Any) -> Any:
         """Return the score of a batch for the model as it runs now."""
 
     @abstractmethod
-    def value(self, scores: Sequence) -> float:
+    def value(self, scores: Sequence[Any]) -> float:
         """Return the measure from the scores of all batches."""
 
 
@@ -143,7 +144,7 @@ def measure_of(
         hint = " Give references: the others need them." if references is None and loaded.is_encoder_decoder else ""
         raise HeadscopeError(f"There is no measure “{name}” for {loaded.name}. Choose {' or '.join(known)}.{hint}")
     if name == "bleu":
-        return TranslationBleu(loaded, texts, references)
+        return TranslationBleu(loaded, texts, references or ())
     return _BATCHED[name](loaded, text_batches(loaded, texts, references), len(texts))
 
 

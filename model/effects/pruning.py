@@ -102,7 +102,14 @@ def least_first(found: HeadEffects | HeadImportance) -> list[Head]:
 
 
 def _ordered(
-    loaded, texts, chosen: Measure, heads: list[Head], order: str, references, seed: int, report: Progress
+    loaded: LoadedModel,
+    texts: Sequence[str],
+    chosen: Measure,
+    heads: list[Head],
+    order: str,
+    references: Sequence[str] | None,
+    seed: int,
+    report: Progress,
 ) -> list[Head]:
     if order == "random":
         return [heads[place] for place in np.random.default_rng(seed).permutation(len(heads))]
@@ -111,6 +118,10 @@ def _ordered(
         return least_first(head_effects(loaded, texts, chosen, stacks=stacks, progress=report))
     found = gradient_importance(loaded, texts, chosen.name, references=references, progress=report)
     return [head for head in least_first(found) if head[0] in stacks]
+
+
+def _within(report: Progress, begin: float, share: float) -> Progress:
+    return lambda part: report(min(1.0, begin + share * part))
 
 
 def _greedy(
@@ -124,10 +135,7 @@ def _greedy(
     for _ in range(steps):
         left = [head for head in heads if head not in removed]
         share, begin = len(left) / total, done / total
-        found = measured(
-            loaded, chosen, [switch_off([*removed, head]) for head in left],
-            lambda part, begin=begin, share=share: report(min(1.0, begin + share * part)),
-        )  # fmt: skip
+        found = measured(loaded, chosen, [switch_off([*removed, head]) for head in left], _within(report, begin, share))
         best = int(np.argmin([sign * value for value in found]))
         removed.append(left[best])
         values.append(found[best])

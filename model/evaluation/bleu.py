@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from model.errors import HeadscopeError
 
@@ -60,5 +61,5 @@ def corpus_bleu(found: Sequence[str], references: Sequence[str], *, lowercase: b
     return Bleu(100 * brevity * mean, precisions, brevity, length, reference_length)
 
 
-def _ngrams(tokens: list[str], order: int) -> Counter:
+def _ngrams(tokens: list[str], order: int) -> Counter[Any]:
     return Counter(zip(*(tokens[start:] for start in range(order)), strict=False))

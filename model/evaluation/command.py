@@ -9,7 +9,7 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from model.evaluation.translation import translations
 from model.length_results import LengthCurve, LengthResults, write_length_results
 from model.loading import LoadedModel, load_model
 from model.recorded_trace import versions
+from model.result_files import write_file
 from model.training.corpora import check_parallel, read_lines, read_text
 
 
@@ -76,11 +77,11 @@ def _translation(given: argparse.Namespace, loaded: LoadedModel) -> int:
     with _bar(len(sources), "sentence") as bar:
         found = translations(
             loaded.model, loaded.tokenizer, sources, beams=given.beams, length_penalty=given.length_penalty,
-            progress=lambda share: bar.update(round(share * len(sources)) - bar.n),
+            progress=_filling(bar, len(sources)),
         )  # fmt: skip
     seconds = time.perf_counter() - began
     if given.out is not None:
-        given.out.write_text("".join(f"{line}\n" for line in found), encoding="utf-8")
+        write_file(given.out, "".join(f"{line}\n" for line in found).encode())
     bleu = corpus_bleu(found, references, lowercase=True)
     precisions = "/".join(f"{100 * precision:.1f}" for precision in bleu.precisions)
     print(f"sentences                       {len(sources)}")
@@ -93,10 +94,17 @@ def _translation(given: argparse.Namespace, loaded: LoadedModel) -> int:
     return 0
 
 
+def _filling(bar: tqdm, steps: int) -> Callable[[float], None]:
+    def fill(share: float) -> None:
+        bar.update(round(share * steps) - bar.n)
+
+    return fill
+
+
 def _sacrebleu(found: list[str], references: list[str]) -> str:
     """Return the score of sacrebleu (Post 2018) with its signature, or how to get it."""
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError:
         return "not installed: pip install sacrebleu"
     metric = BLEU(lowercase=True)
@@ -114,7 +122,7 @@ def _language(given: argparse.Namespace, loaded: LoadedModel) -> int:
         with _bar(100, "%") as bar:
             figures = language_figures(
                 loaded.model, loaded.tokenizer, running_text(read_text(path)), context=context,
-                progress=lambda share, bar=bar: bar.update(round(100 * share) - bar.n),
+                progress=_filling(bar, 100),
             )  # fmt: skip
         bits, characters = bits + figures.bits_per_character * figures.characters, characters + figures.characters
         unknown = f", {figures.unknown} unknown tokens: the true figure is higher" if figures.unknown else ""
@@ -174,7 +182,7 @@ def _length_curve(decoder: TrainedDecoder, text: str, given: argparse.Namespace)
         bar.set_description(decoder.model.config.positions)
         losses = loss_by_position(
             decoder.model, decoder.tokenizer, text, length=given.length, windows=given.windows,
-            progress=lambda share: bar.update(round(100 * share) - bar.n),
+            progress=_filling(bar, 100),
         )  # fmt: skip
     return decoder.curve(losses, given.length)
 

@@ -32,7 +32,9 @@ def pattern_scores(loaded: LoadedModel, *, period: int = 50, sequences: int = 8,
             raise HeadscopeError(f"{loaded.name} is no causal language model. Choose a decoder.")
         previous.append([_mean(sums, "previous token") for sums in trace_scores(trace, "decoder").values()])
         induction.append([_mean(sums, "induction") for sums in random_scores(trace, "decoder", plan).values()])
-    return PatternScores(np.mean(previous, axis=0, dtype=np.float32), np.mean(induction, axis=0, dtype=np.float32))
+    return PatternScores(
+        np.stack(previous).mean(axis=0, dtype=np.float32), np.stack(induction).mean(axis=0, dtype=np.float32)
+    )
 
 
 def _mean(sums: ScoreSums, name: str) -> Float[np.ndarray, " head"]:

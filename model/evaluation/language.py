@@ -77,7 +77,7 @@ def _window_losses(
     model: PreTrainedModel, ids: Tensor, starts: list[int], context: int
 ) -> list[tuple[Float[Tensor, " token"], int]]:
     """Return, for every window, -log p of the tokens after each of its positions; the last window may be shorter."""
-    found = []
+    found: list[tuple[Tensor, int]] = []
     for full in (True, False):
         chosen = [start for start in starts if (start + context < len(ids)) == full]
         if not chosen:

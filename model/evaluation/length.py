@@ -93,8 +93,8 @@ def position_spans(length: int, trained: int) -> list[tuple[int, int]]:
     They end at trained 2^(k / 4), rounded, for whole k, so that none reaches across the trained length or a doubling of it.
     """
     steps = range(-_SPANS_PER_DOUBLING * trained.bit_length(), _SPANS_PER_DOUBLING * length.bit_length() + 1)
-    ends = {round(trained * 2 ** (step / _SPANS_PER_DOUBLING)) for step in steps}
-    ends = [0, *sorted(end for end in ends | {length} if 0 < end <= length)]
+    between = {round(trained * 2 ** (step / _SPANS_PER_DOUBLING)) for step in steps}
+    ends = [0, *sorted(end for end in between | {length} if 0 < end <= length)]
     return [(before + 1, end) for before, end in pairwise(ends)]
 
 
@@ -142,7 +142,8 @@ def read_decoder(name: str, device: str = "auto") -> TrainedDecoder:
 
 
 def _read_run(run: Path, device: str) -> TrainedDecoder:
-    model = _decoder(averaged_model(run, 1), run.name).to(choose_device(device))
+    model = _decoder(averaged_model(run, 1), run.name)
+    model.to(choose_device(device))  # type: ignore[arg-type]  # as transformers declares it
     about = read_run(run)
     context = model.config.max_position_embeddings
     rows = max(1, about.batch_tokens // context)

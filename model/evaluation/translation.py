@@ -1,6 +1,7 @@
 """Translations of a list of sentences, many at a time."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,7 +33,8 @@ def translations(
         room = max(1, batch_tokens // beams)
         chosen = _fitting(order[begin:], ids, room)
         batch = tokenizer.pad({"input_ids": [ids[index] for index in chosen]}, return_tensors="pt").to(model.device)
-        written = model.generate(
+        generator: Any = model
+        written = generator.generate(
             **batch, num_beams=beams, do_sample=False, length_penalty=float(length_penalty), max_new_tokens=longest
         )
         texts = tokenizer.batch_decode(written, skip_special_tokens=True)

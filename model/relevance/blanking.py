@@ -78,7 +78,9 @@ def blank_out(
     tokens = sum(tensor.shape[1] for name, tensor in encoding.tensors.items() if name.endswith("input_ids"))
     with running_alone(loaded):
         plain = output_rows(loaded, encoding.tensors, output)
-        for piece in in_pieces(places.to(loaded.device), tokens, loaded.device):
+    for piece in in_pieces(places.to(loaded.device), tokens, loaded.device):
+        # Other threads have their turns between the pieces.
+        with running_alone(loaded):
             rows = _blanked_rows(loaded, encoding, output, blank, piece)
             changes[piece.cpu().numpy()] = output_change(plain, rows, output).double().cpu().numpy()
             if progress is not None:
@@ -90,7 +92,8 @@ def _blanked_rows(
     loaded: LoadedModel, encoding: Encoding, output: ChosenOutput, blank: Blank, places: Tensor
 ) -> Tensor:
     """Return the output of copies of the input, each with one of the places blanked out."""
-    tensors, rows = copied(dict(encoding.tensors), len(places)), torch.arange(len(places), device=places.device)
+    tensors = {name: copied(tensor, len(places)) for name, tensor in encoding.tensors.items()}
+    rows = torch.arange(len(places), device=places.device)
     if blank.token is None:
 
         def zeroed(embedded: Tensor) -> Tensor:

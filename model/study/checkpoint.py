@@ -1,13 +1,16 @@
 """What a study has added up so far, kept beside its result so that a run that was stopped goes on where it was."""
 
+import hashlib
 import json
 from pathlib import Path
 
+from model.bounded_json import parse_json
 from model.errors import HeadscopeError
-from model.partial_scores import partial_path, replace_file
+from model.file_writing import write_whole
+from model.partial_scores import partial_path
 from model.study.moments import StudyMoments, moments_from_bytes
 
-_FORMAT = "headscope partial study 1"
+_FORMAT = "headscope partial study 2"
 
 
 class Checkpoint:
@@ -41,26 +44,31 @@ class Checkpoint:
     def _write(self) -> None:
         if self.path is None:
             return
+        content = self.moments.to_bytes()
         head = {
             "format": _FORMAT,
+            "digest": hashlib.sha256(content).hexdigest(),
             "fingerprint": self._fingerprint,
             "chunks": self.chunks,
             "seconds": self.seconds,
         }
         try:
-            replace_file(self.path, json.dumps(head).encode() + b"\n" + self.moments.to_bytes())
+            write_whole(self.path, json.dumps(head).encode() + b"\n" + content)
         except OSError as error:
             raise HeadscopeError(
                 f"“{self.path.parent}” cannot be written to ({error.strerror}). Name a file in a folder that is there and yours."
             ) from error
 
     def _read(self) -> None:
+        if self.path is None:
+            return
         try:
             head, _, content = self.path.read_bytes().partition(b"\n")
-            plain = json.loads(head)
-            if (plain["format"], plain["fingerprint"]) == (_FORMAT, self._fingerprint):
+            plain = parse_json(head)
+            whole = hashlib.sha256(content).hexdigest()
+            if (plain["format"], plain["fingerprint"], plain["digest"]) == (_FORMAT, self._fingerprint, whole):
                 moments = moments_from_bytes(content)
                 self.chunks, self.seconds, self.moments = int(plain["chunks"]), float(plain["seconds"]), moments
-        except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, OverflowError, RecursionError, MemoryError):
             # A file that something else has written to holds nothing that is worth an error.
             return

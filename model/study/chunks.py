@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from model.analysis.score_sums import ScoreSums
 from model.encoding import Encoding
@@ -11,6 +12,7 @@ from model.study.corpus import StudyText
 from model.study.encoding import NOT_RUN, TextEncoder
 from model.study.measuring import BatchSums, Measurer
 from model.study.moments import Key, LayerMoments, StudyMoments, layer_moments
+from model.weight_stream import Observe
 
 # Texts of a chunk: enough for batches of one length, few enough to lose when a run is stopped.
 CHUNK = 1024
@@ -33,7 +35,8 @@ def chunk_moments(
     Texts with as many tokens run together, at most `batch_tokens` tokens (or one text) at a time (see `tokens_together`);
     nothing is padded. Texts that the model cannot run are counted by reason.
     """
-    left_out, encoded = defaultdict(int), []
+    left_out: dict[str, int] = defaultdict(int)
+    encoded: list[Numbered] = []
     for number, (encoding, one) in enumerate(zip(encoder.encode(texts), texts, strict=True), start=first):
         if isinstance(encoding, str):
             left_out[encoding] += 1
@@ -60,7 +63,7 @@ def tokens_together(loaded: LoadedModel) -> int:
 
 def batches(encoded: Sequence[Numbered], batch_tokens: int) -> Iterator[list[Numbered]]:
     """Yield texts whose tensors have equal shapes and whose annotations are there alike, shorter ones first."""
-    alike: dict[tuple, list[Numbered]] = defaultdict(list)
+    alike: dict[tuple[Any, ...], list[Numbered]] = defaultdict(list)
     for one in encoded:
         shapes = tuple((name, *tensor.shape) for name, tensor in one[1].tensors.items())
         alike[shapes, one[2].sentence is None].append(one)
@@ -69,11 +72,11 @@ def batches(encoded: Sequence[Numbered], batch_tokens: int) -> Iterator[list[Num
         yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
-def measured(measurer: Measurer, batch: Sequence[Numbered], watch=None) -> BatchSums:
+def measured(measurer: Measurer, batch: Sequence[Numbered], watch: Observe | None = None) -> BatchSums:
     """Return the sums of a batch (see `Measurer.batch`)."""
     encodings = [encoding for _, encoding, _ in batch]
-    sentences = [one.sentence for _, _, one in batch]
-    return measurer.batch(encodings, None if sentences[0] is None else sentences, watch)
+    sentences = [one.sentence for _, _, one in batch if one.sentence is not None]
+    return measurer.batch(encodings, sentences or None, watch)
 
 
 def _measured(measurer: Measurer, batch: list[Numbered]) -> Iterator[tuple[list[Numbered], BatchSums | None]]:
@@ -88,9 +91,9 @@ def _measured(measurer: Measurer, batch: list[Numbered]) -> Iterator[tuple[list[
             yield from _measured(measurer, [one])
 
 
-def _folded(found: Mapping[Key, Sequence]) -> dict[Key, LayerMoments]:
+def _folded(found: Mapping[Key, Sequence[tuple[list[int], ScoreSums]]]) -> dict[Key, LayerMoments]:
     """Return the moments of every layer; layers that share their sums (offsets under one mask) share the moments too."""
-    done: dict[tuple, LayerMoments] = {}
+    done: dict[tuple[Any, ...], LayerMoments] = {}
     folded = {}
     for key, parts in found.items():
         known = tuple(id(sums) for _, sums in parts)

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from model.conllu import ParsedSentence, read_conllu
 from model.errors import HeadscopeError
 from model.tokenization import call_tokenizer
-from model.training.corpora import read_text
+from model.training.corpora import existing_path, read_text
 
 UNITS = ("line", "sentence", "window")
 KINDS = (".conllu", ".txt", ".md")
@@ -46,7 +47,7 @@ class Corpus:
     unit: str | None = None
     window: int = 128
 
-    def texts(self, tokenizer=None) -> Iterator[StudyText]:
+    def texts(self, tokenizer: Any = None) -> Iterator[StudyText]:
         """Yield the texts in order; `tokenizer` cuts windows. Raises HeadscopeError for a file that cannot be read."""
         for path in self.files:
             if _kind(path) == ".conllu":
@@ -54,7 +55,7 @@ class Corpus:
             else:
                 yield from map(StudyText, self._plain(read_text(path), tokenizer))
 
-    def _plain(self, text: str, tokenizer) -> Iterator[str]:
+    def _plain(self, text: str, tokenizer: Any) -> Iterator[str]:
         text = text.replace("\r\n", "\n")
         unit = self.unit or ("sentence" if _PARAGRAPH.search(text.strip()) else "line")
         if unit == "window":
@@ -62,7 +63,7 @@ class Corpus:
         return _lines(text) if unit == "line" else sentences(text)
 
 
-def read_corpus(paths: Sequence[str | PathLike], *, unit: str | None = None, window: int = 128) -> Corpus:
+def read_corpus(paths: Sequence[str | PathLike[str]], *, unit: str | None = None, window: int = 128) -> Corpus:
     """Return the Corpus of files, or of folders with all their .conllu, .txt and .md files (.gz too) by name.
 
     A LICENSE or README in a folder is no text to study. Raises HeadscopeError where a path is missing, of another kind, or a
@@ -72,7 +73,7 @@ def read_corpus(paths: Sequence[str | PathLike], *, unit: str | None = None, win
         raise HeadscopeError(f"There is no unit “{unit}”. Choose {', '.join(UNITS)}.")
     if window < 8:
         raise HeadscopeError("A window has at least 8 tokens.")
-    files = tuple(file for path in paths for file in _files(Path(path).expanduser()))
+    files = tuple(file for path in paths for file in _files(existing_path(path)))
     if not files:
         raise HeadscopeError("Name at least one file or folder of texts.")
     return Corpus(files, unit, window)
@@ -93,7 +94,7 @@ def sentences(text: str) -> Iterator[str]:
             yield paragraph[start:].strip()
 
 
-def windows(text: str, tokenizer, size: int) -> Iterator[str]:
+def windows(text: str, tokenizer: Any, size: int) -> Iterator[str]:
     """Yield windows of about `size` tokens, special ones included, that begin with a word, one after the other.
 
     The text is tokenized in pieces of some ten thousand tokens that end with a paragraph. Left out are the rest of a word that a

@@ -1,6 +1,7 @@
 """Many texts as what the model takes: the same tensors and ids as `encode` gives, without what only a page shows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -48,7 +49,7 @@ class TextEncoder:
             return TOO_LONG
         return "" if ids and max(ids) < self._vocabulary else NOT_RUN
 
-    def _one(self, one: StudyText, found, place: int) -> Encoding | str:
+    def _one(self, one: StudyText, found: Any, place: int) -> Encoding | str:
         ids = found["input_ids"][place]
         reason = self._reason(ids)
         if reason:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,8 +48,8 @@ class BatchScores:
         self._encodings, self._sentences, self._with = encodings, sentences, scored_with
         self._facts: dict[str, TokenFacts] = {}
         # By stack and mask, which layers share: what does not depend on the head. The mask keeps its address by being kept.
-        self._shared: dict[tuple, tuple] = {}
-        self._open: dict[tuple[str, int], dict] = {}
+        self._shared: dict[tuple[str, int], tuple[Any, ...]] = {}
+        self._open: dict[tuple[str, int], dict[str, Any]] = {}
         self._done: dict[Key, ScoreSums] = {}
 
     def observe(self, block: WeightBlock) -> None:
@@ -65,7 +66,7 @@ class BatchScores:
         """Return the sums of all layers."""
         return self._done
 
-    def _accumulators(self, block: WeightBlock) -> dict:
+    def _accumulators(self, block: WeightBlock) -> dict[str, Any]:
         key = (block.stack, id(block.allowed))
         if key not in self._shared:
             self._shared[key] = (block.allowed, *self._mask_facts(block))
@@ -75,7 +76,7 @@ class BatchScores:
         self._done[block.stack, block.index, OFFSETS] = offsets
         return {TOKENS: TokenScores(targets, baselines), RELATIONS: RelationScores(relations)}
 
-    def _mask_facts(self, block: WeightBlock):
+    def _mask_facts(self, block: WeightBlock) -> tuple[TokenTargets, Any, RelationFacts | None, ScoreSums | None]:
         allowed = None if block.allowed is None else block.allowed[:, 0]
         query, key = (self._side(side, block.weights.device) for side in SEQUENCES[block.stack])
         targets = TokenTargets(query, key, same_sequence=block.stack != "cross", allowed=allowed)
@@ -99,7 +100,7 @@ class BatchScores:
     def _side(self, side: str, device: torch.device) -> TokenFacts:
         if side not in self._facts:
             written = side == "decoder" and self._encodings[0].target_tokens is not None
-            tokens = [one.target_tokens if written else one.tokens for one in self._encodings]
+            tokens = [(one.target_tokens or ()) if written else one.tokens for one in self._encodings]
             self._facts[side] = token_facts(tokens, self._with.frequencies).to(device)
         return self._facts[side]
 
@@ -107,8 +108,8 @@ class BatchScores:
 def trace_blocks(trace: Trace) -> Iterator[WeightBlock]:
     """Yield the weights of every layer of a trace as blocks of rows of one text."""
     for layer in trace.layers:
-        allowed = allowed_by_any_head(layer)
-        allowed = None if bool(allowed.all()) else allowed[None, None]
+        by_any = allowed_by_any_head(layer)
+        allowed = None if bool(by_any.all()) else by_any[None, None]
         for start, weights in weight_blocks(layer):
             yield WeightBlock(layer.stack, layer.index, weights[None], start, layer.shape[1], allowed)
 
@@ -127,7 +128,10 @@ class Measurer:
     _plan: StreamPlan | None = None
 
     def batch(
-        self, encodings: Sequence[Encoding], sentences: Sequence[ParsedSentence] | None = None, watch=None
+        self,
+        encodings: Sequence[Encoding],
+        sentences: Sequence[ParsedSentence] | None = None,
+        watch: Observe | None = None,
     ) -> BatchSums:
         """Return the sums of texts whose tensors have equal shapes; `watch` is called with every block too.
 
@@ -142,6 +146,8 @@ class Measurer:
         return self._from_traces(encodings, sentences, watch)
 
     def _stream(self, encodings: Sequence[Encoding], observe: Observe) -> bool:
+        if self._plan is None:
+            return False
         return stream_weights(self.loaded, encodings, self._plan, observe, block_bytes=self.block_bytes)
 
     def _first(self, encodings: Sequence[Encoding], observe: Observe) -> bool:
@@ -163,7 +169,9 @@ class Measurer:
         tolerance = TOLERANCE.get(self.loaded.dtype, _HALF_TOLERANCE)
         return self._stream(encodings, _both(observe, compare)) and max(off) <= tolerance
 
-    def _from_traces(self, encodings, sentences, watch) -> BatchSums:
+    def _from_traces(
+        self, encodings: Sequence[Encoding], sentences: Sequence[ParsedSentence] | None, watch: Observe | None
+    ) -> BatchSums:
         parts = []
         for place, encoding in enumerate(encodings):
             own = None if sentences is None else sentences[place : place + 1]
@@ -174,7 +182,7 @@ class Measurer:
         return {key: beside([part[key] for part in parts]) for key in parts[0]}
 
 
-def _both(observe, watch):
+def _both(observe: Observe, watch: Observe | None) -> Observe:
     if watch is None:
         return observe
 

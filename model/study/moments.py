@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def _packed(moments: RatioMoments) -> dict[str, object]:
     }
 
 
-def _unpacked(plain: Mapping) -> RatioMoments:
+def _unpacked(plain: Mapping[str, Any]) -> RatioMoments:
     values = {name: base64.b64decode(plain[name]["values"]) for name in _FIELDS}
     return RatioMoments(
         *(np.frombuffer(values[name], "<f8").reshape(plain[name]["shape"]).astype(np.float64) for name in _FIELDS)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,14 @@ def ray_chunks(
     return run
 
 
-def _found(ray, chunks: Iterable[Chunk], model, scored_with, workers: int, batch_tokens: int | None) -> Iterator[Done]:
+def _found(
+    ray: Any,
+    chunks: Iterable[Chunk],
+    model: WorkerModel,
+    scored_with: ScoredWith,
+    workers: int,
+    batch_tokens: int | None,
+) -> Iterator[Done]:
     """Yield what the chunks come to, in their order."""
     import pyarrow as pa
 
@@ -139,7 +147,7 @@ def in_order(found: Iterable[Done], numbers: Sequence[int]) -> Iterator[Done]:
 
 
 @contextmanager
-def _connected(ray, address: str, workers: int) -> Iterator[None]:
+def _connected(ray: Any, address: str, workers: int) -> Iterator[None]:
     """Connect to a cluster for a block of code; a connection that is there already is used and left."""
     if ray.is_initialized():
         yield
@@ -163,7 +171,7 @@ def _connected(ray, address: str, workers: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _auto(ray, workers: int, options: dict) -> None:
+def _auto(ray: Any, workers: int, options: dict[str, Any]) -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(address=os.environ["RAY_ADDRESS"], **options)
         return
@@ -188,7 +196,7 @@ def _on_this_machine_alone() -> Iterator[None]:
             os.environ[_CLUSTER] = before
 
 
-def _ray():
+def _ray() -> Any:
     # Said before Ray is imported, which reads it then: nothing is reported to anybody.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -223,7 +231,7 @@ def _unpacked(packed: bytes) -> list[StudyText]:
     return [_study_text(*entry) for entry in json.loads(zlib.decompress(packed))]
 
 
-def _study_text(text: str, identifier: str = "", words: Sequence | None = None) -> StudyText:
+def _study_text(text: str, identifier: str = "", words: Sequence[Sequence[Any]] | None = None) -> StudyText:
     if words is None:
         return StudyText(text)
     parsed = (ParsedWord(form, (start, end), head, relation) for form, start, end, head, relation in words)

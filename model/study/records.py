@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ class HeadStudy:
     heads: Mapping[str, tuple[tuple[int, int], ...]]
     sample: tuple[str, ...]
     sample_scores: Mapping[tuple[str, str], Float32[np.ndarray, "_ _"]]
-    run: Mapping[str, object]
+    run: Mapping[str, Any]
 
     @property
     def stacks(self) -> tuple[str, ...]:

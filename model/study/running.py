@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from model.analysis.repeated_tokens import RepeatedTokens, repeated_token_scores
 from model.errors import HeadscopeError, NoAttention
@@ -96,7 +97,7 @@ def local_chunks(measurer: Measurer, encoder: TextEncoder, batch_tokens: int | N
     return run
 
 
-def _chunks(corpus: Corpus, tokenizer, count: int, size: int, done: int) -> Iterator[Chunk]:
+def _chunks(corpus: Corpus, tokenizer: Any, count: int, size: int, done: int) -> Iterator[Chunk]:
     for number, texts in enumerate(pieces(corpus, tokenizer, count, size, skip=done), start=done):
         yield number, number * size, texts
 
@@ -106,7 +107,16 @@ def _report_chunks(report: Progress, texts: int, count: int) -> None:
     report(_SURVEYED + (_MEASURED - _SURVEYED) * share, f"{min(texts, count):,} of {count:,} texts")
 
 
-def _finished(loaded, corpus, found: Survey, checkpoint: Checkpoint, measurer, encoder, command, report) -> HeadStudy:
+def _finished(
+    loaded: LoadedModel,
+    corpus: Corpus,
+    found: Survey,
+    checkpoint: Checkpoint,
+    measurer: Measurer,
+    encoder: TextEncoder,
+    command: str,
+    report: Progress,
+) -> HeadStudy:
     started = time.perf_counter()
     report(_MEASURED, "Random repeated tokens")
     random, plan = _random_moments(loaded)

@@ -32,7 +32,8 @@ def measure_sample(measurer: Measurer, encoder: TextEncoder, sample: Sequence[tu
         for (number, one), encoding in zip(sample, encodings, strict=True)
         if not isinstance(encoding, str)
     ]
-    divergence, found, heads = HeadDivergence(), {}, {}
+    divergence, found = HeadDivergence(), {}
+    heads: dict[str, tuple[tuple[int, int], ...]] = {}
     for batch in batches(encoded, tokens_together(measurer.loaded)):
         try:
             sums = _watched(measurer, batch, divergence)

@@ -16,7 +16,7 @@ class HeadDivergence:
     The weights of one batch are held until all of its layers are there.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waiting: dict[str, dict[int, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
         self._sums: dict[str, np.ndarray | float] = defaultdict(float)
         self._rows: dict[str, int] = defaultdict(int)
@@ -46,4 +46,6 @@ class HeadDivergence:
 
     def means(self) -> dict[str, np.ndarray]:
         """Return by stack the mean divergence float32 [head, head] in bits, the heads of all layers in order."""
-        return {stack: (sums / max(1, self._rows[stack])).astype(np.float32) for stack, sums in self._sums.items()}
+        return {
+            stack: np.asarray(sums / max(1, self._rows[stack])).astype(np.float32) for stack, sums in self._sums.items()
+        }

@@ -6,6 +6,7 @@ import numpy as np
 
 from model.analysis.head_divergence import divergence_sums
 from model.analysis.trace_scores import trace_scores
+from model.layers import AttentionLayer
 from model.study.frames import study_frame
 from model.study.moments import TOKENS, layer_moments
 from model.study.records import HeadStudy
@@ -59,5 +60,5 @@ def _divergence(trace: Trace, stack: str, tell: Callable[[float], None]) -> np.n
     return (total / max(1, counted)).astype(np.float32)
 
 
-def _in_order(trace: Trace, stack: str):
+def _in_order(trace: Trace, stack: str) -> list[AttentionLayer]:
     return sorted(trace.of_stack(stack), key=lambda layer: layer.index)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from model.analysis.dependencies import count_relations
 from model.errors import HeadscopeError
@@ -37,11 +38,12 @@ class Survey:
 
 
 def survey(
-    corpus: Corpus, encoder: TextEncoder, *, limit: int | None = None, tokenizer=None,
+    corpus: Corpus, encoder: TextEncoder, *, limit: int | None = None, tokenizer: Any = None,
     report: Callable[[int], None] = lambda _texts: None,
 ) -> Survey:  # fmt: skip
     """Read the corpus once; `report` is called with the number of texts read. Raises HeadscopeError where none can be run."""
-    digest, count, left_out, frequencies, relations = hashlib.sha256(), 0, Counter(), Counter(), Counter()
+    digest, count = hashlib.sha256(), 0
+    left_out, frequencies, relations = Counter[str](), Counter[int](), Counter[str]()
     chosen = _SpreadSample()
     for piece in pieces(corpus, tokenizer, limit, _PIECE):
         for number, (one, ids) in enumerate(zip(piece, encoder.ids(piece), strict=True), start=count):
@@ -66,7 +68,7 @@ def survey(
     )
 
 
-def pieces(corpus: Corpus, tokenizer, limit: int | None, size: int, skip: int = 0) -> Iterator[list[StudyText]]:
+def pieces(corpus: Corpus, tokenizer: Any, limit: int | None, size: int, skip: int = 0) -> Iterator[list[StudyText]]:
     """Yield the corpus's texts `size` at a time, at most `limit` in all, without the first `skip` pieces."""
     texts = islice(corpus.texts(tokenizer), skip * size, limit)
     while piece := list(islice(texts, size)):
@@ -76,7 +78,7 @@ def pieces(corpus: Corpus, tokenizer, limit: int | None, size: int, skip: int = 
 class _SpreadSample:
     """Keeps the first short text of every stretch of the corpus; stretches grow so that at most 2 * SAMPLE are kept."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._stretch = 1
         self._kept: dict[int, tuple[bool, int, StudyText]] = {}
 

@@ -1,7 +1,6 @@
 """Everything that training needs to go on as if it had never stopped, in one safetensors file; nothing is pickled."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from model.bounded_json import parse_json
 from model.errors import HeadscopeError
+from model.file_writing import whole_file
+from model.plain_records import from_plain
 
 _FORMAT = "headscope training 1"
 
@@ -27,7 +29,7 @@ class Progressed:
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progressed: Progressed) -> None:
     """Write weights, optimizer, random states and progress; a reader sees the old file or the new one, never a part."""
-    tensors = {f"weight.{name}": weight for name, weight in _weights(model).items()}
+    tensors: dict[str, Tensor] = {f"weight.{name}": weight for name, weight in _weights(model).items()}
     names = {id(weight): name for name, weight in _weights(model).items()}
     for weight, moments in optimizer.state.items():
         for kind, value in moments.items():
@@ -36,9 +38,8 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     metadata = {"format": _FORMAT, "progressed": json.dumps(vars(progressed))}
-    partial = path.with_suffix(".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-    os.replace(partial, path)
+    with whole_file(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
@@ -49,12 +50,25 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if metadata.get("format") != _FORMAT:
             raise ValueError("another format")
+        progressed = from_plain(Progressed, parse_json(metadata["progressed"]))
+        _check(model, tensors)
         _restore(model, optimizer, tensors)
-        return Progressed(**json.loads(metadata["progressed"]))
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        return progressed
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise HeadscopeError(
             f"“{path.name}” does not continue this training. Use the same command and sizes, or another folder."
         ) from error
+
+
+def _check(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError or KeyError before anything is changed where a tensor is not that of this model."""
+    for name, weight in _weights(model).items():
+        stored = tensors[f"weight.{name}"]
+        moments = [tensors[entry] for entry in tensors if entry.partition(".")[2] == name]
+        if stored.dtype != weight.dtype or any(moment.shape not in (weight.shape, ()) for moment in moments):
+            raise ValueError("another shape")
+    if tensors["random.cpu"].shape != torch.get_rng_state().shape:
+        raise ValueError("no random state")
 
 
 def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -18,6 +19,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from model.errors import HeadscopeError
 from model.evaluation.language import running_text
+from model.file_writing import whole_folder
 from model.training.corpora import read_parallel, read_text
 from model.training.language import LanguageTask, joined_stream
 from model.training.loop import PRECISIONS, Recipe, Task, train
@@ -114,22 +116,22 @@ def _language(given: argparse.Namespace, plan: TrainedModel) -> tuple[PreTrained
 
 
 def _begun(
-    given: argparse.Namespace, plan: TrainedModel, tokenizer: PreTrainedTokenizerBase, **options
+    given: argparse.Namespace, plan: TrainedModel, tokenizer: PreTrainedTokenizerBase, **options: Any
 ) -> PreTrainedModel:
     """Return the model before training; its config and tokenizer are in the folder, so that any epoch can be loaded."""
     torch.manual_seed(given.seed)
     model = AutoModel.from_config(plan.config(vocab_size=len(tokenizer), **plan.sizes | options)).to(given.device)
-    given.out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(given.out)
-    model.config.save_pretrained(given.out)
-    (given.out / "run.json").write_text(json.dumps(_about(given, plan), indent=2) + "\n", encoding="utf-8")
+    with whole_folder(given.out, last="config.json") as folder:
+        tokenizer.save_pretrained(folder)
+        model.config.save_pretrained(folder)
+        (folder / "run.json").write_text(json.dumps(_about(given, plan), indent=2) + "\n", encoding="utf-8")
     if given.device == "cpu" and given.precision == "bfloat16" and model._supports_sdpa:
         # On a CPU the fused attention goes backwards more slowly in bfloat16 than the one written out.
         model.set_attn_implementation("eager")
     return model
 
 
-def _about(given: argparse.Namespace, plan: TrainedModel) -> dict:
+def _about(given: argparse.Namespace, plan: TrainedModel) -> dict[str, Any]:
     """Return what a model card says of the run: files by name alone, since folders differ from machine to machine."""
     values = {
         name: value

@@ -36,7 +36,7 @@ class LanguageTask:
     repeated: float | int = 0.0
     drill: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.stream) < 2 * self.context:
             raise HeadscopeError(
                 f"The texts have {len(self.stream)} tokens, too few for windows of {self.context}. Give more text."

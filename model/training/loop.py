@@ -3,16 +3,17 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import save_model
 from torch import nn
 
 from model.errors import HeadscopeError
+from model.file_writing import append_line, whole_file
 from model.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
 
 PRECISIONS = ("float32", "bfloat16")
@@ -23,13 +24,13 @@ Progress = Callable[[float, str], None]
 class Task(Protocol):
     """What is learned: batches that follow from the epoch alone, their loss, and how good the model is by now."""
 
-    def batches(self, epoch: int) -> list:
+    def batches(self, epoch: int) -> list[Any]:
         """Return what `loss` takes, one entry a step; the same for the same epoch."""
 
-    def loss(self, model: nn.Module, batch) -> tuple[torch.Tensor, int]:
+    def loss(self, model: Any, batch: Any) -> tuple[torch.Tensor, int]:
         """Return the mean loss over the tokens of a batch, and how many they are."""
 
-    def measure(self, model: nn.Module, epoch: int) -> dict[str, float]:
+    def measure(self, model: Any, epoch: int) -> dict[str, float]:
         """Return figures of the model after an epoch, by name."""
 
 
@@ -52,7 +53,7 @@ class Recipe:
     keep: int = 10
     log_steps: int = 50
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise HeadscopeError(f"The precision is {' or '.join(PRECISIONS)}, not “{self.precision}”.")
         if self.epochs < 1 or self.keep < 1 or self.checkpoint_steps < 0 or self.log_steps < 1:
@@ -89,7 +90,15 @@ def train(model: nn.Module, task: Task, recipe: Recipe, folder: Path, progress: 
     return model.eval()
 
 
-def _epoch(model, task, recipe, optimizer, progressed, folder, progress) -> Iterator[None]:
+def _epoch(
+    model: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    progressed: Progressed,
+    folder: Path,
+    progress: Progress | None,
+) -> Iterator[None]:
     """Do the rest of an epoch; yields where a checkpoint is due."""
     model.train()
     batches = task.batches(progressed.epoch)
@@ -112,7 +121,9 @@ def _epoch(model, task, recipe, optimizer, progressed, folder, progress) -> Iter
             yield
 
 
-def _step(model, task, recipe, optimizer, batch, step: int) -> tuple[torch.Tensor, int]:
+def _step(
+    model: nn.Module, task: Task, recipe: Recipe, optimizer: torch.optim.Optimizer, batch: Any, step: int
+) -> tuple[torch.Tensor, int]:
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(step)
     with precise(model, recipe.precision):
@@ -125,14 +136,16 @@ def _step(model, task, recipe, optimizer, batch, step: int) -> tuple[torch.Tenso
     return loss.detach(), count
 
 
-def precise(model: nn.Module, precision: str):
+def precise(model: nn.Module, precision: str) -> AbstractContextManager[Any]:
     """Return the context in which a forward runs in this precision (Micikevicius et al. 2018); weights stay float32."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(next(model.parameters()).device.type, dtype=torch.bfloat16)
 
 
-def _line(progressed: Progressed, losses: torch.Tensor, counts: list[int], seconds: float, recipe: Recipe) -> dict:
+def _line(
+    progressed: Progressed, losses: torch.Tensor, counts: list[int], seconds: float, recipe: Recipe
+) -> dict[str, Any]:
     weights = torch.tensor(counts, dtype=losses.dtype, device=losses.device)
     return {
         "epoch": progressed.epoch,
@@ -153,11 +166,11 @@ def _measured(model: nn.Module, task: Task, epoch: int) -> dict[str, float]:
 
 
 def _keep_weights(model: nn.Module, recipe: Recipe, folder: Path, epoch: int) -> None:
-    save_model(model, str(folder / f"epoch-{epoch:04}.safetensors"))
+    with whole_file(folder / f"epoch-{epoch:04}.safetensors") as temporary:
+        save_model(model, str(temporary))
     for old in sorted(folder.glob("epoch-*.safetensors"))[: -recipe.keep]:
         old.unlink()
 
 
-def _log(folder: Path, line: dict) -> None:
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+def _log(folder: Path, line: dict[str, Any]) -> None:
+    append_line(folder / "log.jsonl", json.dumps(line))

@@ -1,5 +1,7 @@
 """What training makes small."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -27,7 +29,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     """The loss and, in the same pass over the logits, its gradient: d loss / d logit(k) = (p(k) - target(k)) / labels."""
 
     @staticmethod
-    def forward(ctx, logits: Tensor, labels: Tensor, smoothing: float | int) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float | int) -> Tensor:
         counted = labels != IGNORED
         share = (counted / counted.sum())[:, None]
         found, rows = labels.clamp(min=0)[:, None], _ROWS.get(logits.device.type, _ROWS_ELSEWHERE)
@@ -44,6 +46,6 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx, above: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * above.to(gradient.dtype), None, None

@@ -1,5 +1,6 @@
 """The models that we train: their sizes and how, as plain data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from transformers import PreTrainedConfig
@@ -11,7 +12,7 @@ from model.architectures import RecurrentSearchConfig, SmallDecoderConfig, Trans
 class TrainedModel:
     """One architecture at one size; the learning rate follows Noam's schedule with these values."""
 
-    config: type[PreTrainedConfig]
+    config: Callable[..., PreTrainedConfig]
     sizes: dict[str, int | float | str | bool] = field(default_factory=dict)
     vocabulary: int = 4000
     epochs: int = 100

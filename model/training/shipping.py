@@ -7,13 +7,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from model.errors import HeadscopeError
+from model.file_writing import whole_folder
 from model.reading import read_config
 from model.sources import ModelFiles
 from model.training.run_record import read_run
@@ -90,10 +90,10 @@ def ship(run: Path, out: Path, *, average: int, figures: str, licence: str, lice
         weights=_weights_words(average),
         licence_words=licence_words, hardware=hardware,
     )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    model.to(torch.float16).save_pretrained(out)
-    AutoTokenizer.from_pretrained(run, trust_remote_code=False, local_files_only=True).save_pretrained(out)
-    (out / "README.md").write_text(card, encoding="utf-8")
+    with whole_folder(out, last="config.json") as folder:
+        model.half().save_pretrained(folder)
+        AutoTokenizer.from_pretrained(run, trust_remote_code=False, local_files_only=True).save_pretrained(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _weights_words(average: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class TranslationTask:
         fitting = [pair for pair in zip(sources, targets, strict=True) if max(map(len, pair)) <= longest]
         return [source for source, _ in fitting], [target for _, target in fitting]
 
-    def _batches(self, sources: list, targets: list, seed: tuple[int, int]) -> list[PairBatch]:
+    def _batches(self, sources: list[Any], targets: list[Any], seed: tuple[int, int]) -> list[PairBatch]:
         lengths = np.array([[len(source), len(target)] for source, target in zip(sources, targets, strict=True)])
         return [
             pair_batch(
