@@ -5,6 +5,7 @@ import streamlit as st
 from app import explanations, heads_controls, heads_explanations, sidebar, state
 from app.choices import COMPARE_VIEWS, COMPARISONS
 from app.compared import with_model
+from app.public_mode import limits
 from app.selection import NEW_INPUT
 from model.catalog import BUNDLED
 from model.loading import LoadedModel
@@ -43,12 +44,12 @@ def input_row() -> None:
 
 def _other_model() -> None:
     """Draw the choice of the second model: a bundled one, a folder or a hub id."""
-    names = list(BUNDLED)
+    names = list(limits().models or BUNDLED)
     current = state.selection().other_model
     names = names if current in names else [*names, current]
     st.selectbox(
         "Second model", names, format_func=lambda name: BUNDLED[name].title if name in BUNDLED else name, width=260,
-        accept_new_options=True, help=heads_explanations.OTHER_MODEL_HELP, **state.bound("other_model"),
+        accept_new_options=not limits().public, help=heads_explanations.OTHER_MODEL_HELP, **state.bound("other_model"),
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def cost_panel() -> None:
             st.markdown(explanations.COST_HOW_TO_READ)
     st.markdown(cost_table(sizes.fixed_length, sizes.fixed_width, sizes.kernel))
     if clicked:
-        with progress_bar("Measuring", patience=0.0) as tell:
+        with progress_bar("Measuring", patience=0.0, pressed=True) as tell:
             measured = MeasuredCosts(measure_costs(sizes, tell), machine())
         cache.pictures().put(_key(sizes), measured)
         st.rerun()

@@ -6,6 +6,7 @@ from app import heads_controls, heads_engine, heads_explanations, state
 from app.heads_engine import KeptStudy
 from app.panels import notice
 from app.progress import progress_bar
+from app.public_mode import limits
 from model.loading import LoadedModel
 
 
@@ -39,8 +40,9 @@ def open_popover(loaded: LoadedModel) -> None:
     """Draw the box into which a study is put."""
     with st.popover("Open"):
         st.caption(heads_explanations.OPEN_STUDY)
-        file = st.file_uploader("Study", type=["parquet"], key="study_file", max_upload_size=50)
+        file = st.file_uploader("Study", type=["parquet"], key="study_file", max_upload_size=limits().megabytes(50))
         if file is not None and st.button("Open", type="primary"):
+            limits().check_upload(file.name, file.size)
             state.keep_opened(f"study {loaded.name}", heads_engine.opened(file.getvalue(), loaded))
             state.change(measured_on="study")
             st.rerun()

@@ -98,7 +98,7 @@ def scatter(study: HeadStudy, stack: str, roles: Roles) -> Picture:
         frame, theme=look, x_title=score_title(across), y_title=score_title(up),
         colour_title="Role" if colour == ROLE else score_title(colour),
         baselines=(baseline_of(study, stack, across), baseline_of(study, stack, up)),
-        selected=head_name(selection.layer, selection.head), picking=True, width=400, height=290,
+        selected=head_name(selection.layer, selection.head), picking=True, width=386, height=290,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def importance_panel(loaded: LoadedModel) -> None:
         selection = state.selection()
         found = importance.known(selection, loaded)
         if asked and found is None:
-            with progress_bar("Measuring", patience=0.0) as tell:
+            with progress_bar("Measuring", patience=0.0, pressed=True) as tell:
                 found = importance.measure(selection, loaded, tell)
         if found is None:
             count = len(importance.texts_of(selection, loaded))

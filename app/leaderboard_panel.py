@@ -13,6 +13,7 @@ from app.figures.theme import Theme
 from app.leaderboard_frames import baselines, gap_sentence, groups_frame, heads_frame, set_name, summary
 from app.panels import guarded, notice
 from app.progress import progress_bar
+from app.public_mode import limits
 from model.coreference_records import CoreferenceResults, SetResult
 from model.coreference_sets import SETS
 from model.loading import LoadedModel
@@ -92,12 +93,17 @@ def _measure_popover(loaded: LoadedModel) -> None:
         name = st.segmented_control("Set", SETS, format_func=set_name, default=SETS[0], key="measure_set") or SETS[0]
         st.caption(explanations.SET_FILES[name])
         files = st.file_uploader(
-            "Files of the set", accept_multiple_files=True, key="measure_files", max_upload_size=50, type=["tsv", "txt"]
-        )
-        folder = st.text_input("or a folder on this machine", key="measure_folder", placeholder="~/data/winobias")
+            "Files of the set", accept_multiple_files=True, key="measure_files", type=["tsv", "txt"],
+            max_upload_size=limits().megabytes(50),
+        )  # fmt: skip
+        folder = ""
+        if not limits().public:
+            folder = st.text_input("or a folder on this machine", key="measure_folder", placeholder="~/data/winobias")
         if st.button("Measure", type="primary", disabled=not (files or folder.strip())):
-            with guarded(), progress_bar("Measuring", patience=0.0) as tell:
+            with guarded(), progress_bar("Measuring", patience=0.0, pressed=True) as tell:
                 tell(0.0, "Reading the files")
+                for file in files or []:
+                    limits().check_upload(file.name, file.size)
                 given = [(file.name, file.getvalue()) for file in files or []]
                 measured = engine.measure_coreference(state.selection(), loaded, name, given, folder.strip(), tell)
             state.change(example_set=next(iter(measured.sets)))

@@ -6,9 +6,13 @@ import sys
 import streamlit as st
 
 from app import panels, state
+from app import server_explanations as explanations
 from app.choices import DEVICES
-from app.progress import progress_bar
-from model.catalog import BUNDLED, SUGGESTED_HUB_MODELS
+from app.progress import progress_bar, stop_if_cancelled
+from app.public_mode import limits
+from app.selection import source_of
+from model.catalog import BUNDLED, DEFAULT_MODEL, SUGGESTED_HUB_MODELS
+from model.errors import HeadscopeError
 
 SOURCES = {"bundled": "Bundled", "hub": "Hub", "folder": "Folder", "file": "File"}
 
@@ -17,6 +21,9 @@ def model_picker() -> None:
     """Draw the choice of model, device and number type; nothing is loaded here."""
     with st.sidebar:
         st.html('<div class="brand">Headscope</div>')
+        if limits().public:
+            _listed_picker()
+            return
         st.segmented_control("Model from", list(SOURCES), format_func=SOURCES.get, **state.source_control())
         source = state.chosen_source()
         if source == "hub":
@@ -36,8 +43,48 @@ def model_picker() -> None:
         right.selectbox("Numbers", ["auto", "float32", "bfloat16", "float16"], **state.bound("dtype"))
 
 
+def check_model() -> None:
+    """End the page where the address names a model that this server does not show, with a way back to one that it does."""
+    chosen, allowed = state.selection(), limits()
+    try:
+        allowed.check_model(chosen.model, chosen.revision, chosen.device, chosen.dtype)
+    except HeadscopeError as error:
+        first = allowed.models[0]
+        plain = {"model": first, "revision": "", "device": "auto", "dtype": "auto"}
+        if chosen.model == DEFAULT_MODEL and DEFAULT_MODEL not in allowed.models:
+            # Nobody asked for the default.
+            state.change(**plain)
+            return
+        panels.notice(str(error))
+        st.button(f"Open {_title(first)}", on_click=state.change, kwargs=plain, type="primary")
+        st.stop()
+
+
+def _listed_picker() -> None:
+    """Draw the choice between the models that a public server shows, and a file."""
+    allowed = limits()
+    kinds = dict.fromkeys([*(source_of(name) for name in allowed.models), "file"])
+    st.segmented_control("Model from", list(kinds), format_func=SOURCES.get, **state.source_control())
+    source = state.chosen_source()
+    listed = [name for name in allowed.models if source_of(name) == source]
+    if listed:
+        st.selectbox(
+            "Model", listed, index=None, placeholder="Choose a model", format_func=_title, **state.model_name(source)
+        )
+    st.caption(
+        explanations.PUBLIC.format(tokens=allowed.tokens, megabytes=allowed.upload_megabytes, requests=allowed.requests)
+    )
+
+
+def _title(name: str) -> str:
+    return BUNDLED[name].title if name in BUNDLED else name
+
+
 def loaded_model(selection):
     """Return the selected model, with a progress bar in the sidebar while it loads; raises HeadscopeError."""
+    # Before the sidebar, so that the page itself says it.
+    stop_if_cancelled("Loading the model")
+    limits().check_model(selection.model, selection.revision, selection.device, selection.dtype)
     # The first session waits some seconds for torch and transformers, and is told so at once.
     cold = "app.engine" not in sys.modules
     with st.sidebar, progress_bar("Loading the model", **({"patience": 0.0} if cold else {})) as tell:

@@ -17,6 +17,7 @@ TYPED = (
     "target",
     "revision",
     "other",
+    "find",
     "english",
     "edits",
     "effect_texts",
@@ -164,12 +165,12 @@ def on_point(key: str, handle: Callable[[str], None]) -> Callable[[], None]:
 
 
 def opened(kind: str):
-    """Return the file of a kind that this session has opened, None where there is none."""
+    """Return what this session keeps under a name (a file that it opened, its work), None where there is nothing."""
     return st.session_state.get(f"opened_{kind}")
 
 
 def keep_opened(kind: str, content) -> None:
-    """Keep what a file holds for this session alone."""
+    """Keep something under a name for this session alone."""
     st.session_state[f"opened_{kind}"] = content
 
 

@@ -9,7 +9,7 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402 - the path comes first
 
-from app import panels, sidebar, state  # noqa: E402
+from app import panels, progress, sidebar, state  # noqa: E402
 from app.navigation import PAGES  # noqa: E402
 
 st.set_page_config(
@@ -23,6 +23,10 @@ page = st.navigation(
     ],
     position="top",
 )
+progress.session_work().enter(page.url_path)
+progress.cancel_button()
+with panels.guarded():
+    sidebar.check_model()
 sidebar.model_picker()
 state.publish()
 page.run()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import cache, explanations
 from app.engine import Run
+from app.public_mode import limits
 from model.importing import read_npz
 from model.trace import Trace
 
@@ -19,10 +20,11 @@ def opened_run() -> Run | None:
     with st.sidebar:
         file = st.file_uploader(
             "Trace file", ["safetensors", "npz"], key="trace_file", help=explanations.FILE_HELP,
-            max_upload_size=MOST_MEGABYTES,
+            max_upload_size=limits().megabytes(MOST_MEGABYTES),
         )  # fmt: skip
     if file is None:
         return None
+    limits().check_upload(file.name, file.size)
     key = ("file", file.file_id)
     return cache.runs().get_or_make(key, lambda: Run(key, read_trace(file.name, file.getvalue())))
 

@@ -1,12 +1,16 @@
 """The store of computed values: bounded, least recently used first out, and made once however many ask."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 
+from app import making
 from app.bounded_store import BoundedStore
+from model.fair_lock import FairLock
+from model.waiting import Place, waiting_as
 
 WAIT = 20
 
@@ -31,6 +35,11 @@ class Counting:
         if self.error is not None:
             raise self.error
         return Value(self.nbytes)
+
+
+def waiting_for(one: making.Making) -> list[int]:
+    """Return the threads that wait for a making."""
+    return [thread for thread, waited in list(making._waiting.items()) if waited is one]
 
 
 def kept(store: BoundedStore, keys: str) -> str:
@@ -151,7 +160,7 @@ def test_after_a_failure_one_of_those_who_wait_makes_and_a_newcomer_waits_for_it
         assert failing.started.wait(WAIT)
         waits = pool.submit(store.get_or_make, "a", second)
         # Until the second thread stands in the queue of this key.
-        until(lambda: store._making["a"][1] == 2)
+        until(lambda: len(waiting_for(store._making["a"])) == 1)
         first_gate.set()
         with pytest.raises(ValueError, match="no"):
             fails.result(WAIT)
@@ -199,3 +208,146 @@ def test_values_that_do_not_know_their_size_are_counted_too():
     for name in ("d", "e"):
         store.get_or_make_sized(name, lambda name=name: value(name), lambda _value: 6)
     assert store.nbytes == 6
+
+
+def test_whoever_waits_hears_how_far_the_maker_is_and_may_stop_waiting():
+    store, gate, told = BoundedStore(100), threading.Event(), []
+
+    def make():
+        making.tell_those_who_wait(0.25, "Running the model")
+        assert gate.wait(WAIT)
+        return Value(1)
+
+    class Left(BaseException):
+        pass
+
+    def leave(place: Place) -> None:
+        told.append(place)
+        raise Left
+
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(store.get_or_make, "a", make)
+        until(lambda: "a" in store._making and store._making["a"].share)
+        with waiting_as("other", leave), pytest.raises(Left):
+            store.get_or_make("a", Counting())
+        assert not waiting_for(store._making["a"])
+        gate.set()
+        assert store.get_or_make("a", Counting()) is maker.result(WAIT)
+    assert told == [Place(1, 0.25, "Running the model")]
+
+
+def test_what_is_made_inside_tells_those_who_wait_for_either():
+    store, gate = BoundedStore(100), threading.Event()
+
+    def inner():
+        making.tell_those_who_wait(0.5, "inside")
+        assert gate.wait(WAIT)
+        return Value(1)
+
+    with ThreadPoolExecutor(1) as pool:
+        outer = pool.submit(store.get_or_make, "outer", lambda: Value(store.get_or_make("inner", inner).nbytes))
+        until(lambda: "inner" in store._making and store._making["inner"].share)
+        assert (store._making["outer"].share, store._making["outer"].doing) == (0.5, "inside")
+        gate.set()
+        outer.result(WAIT)
+    making.tell_those_who_wait(1.0, "nobody waits")
+
+
+def test_when_the_maker_is_cancelled_the_next_one_makes_it():
+    store, gate = BoundedStore(100), threading.Event()
+
+    class Stopped(BaseException):
+        pass
+
+    cancelled, makes = Counting(Stopped(), gate), Counting()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(store.get_or_make, "a", cancelled)
+        assert cancelled.started.wait(WAIT)
+        second = pool.submit(store.get_or_make, "a", makes)
+        until(lambda: waiting_for(store._making["a"]))
+        gate.set()
+        assert isinstance(first.exception(WAIT), Stopped)
+        assert second.result(WAIT).nbytes == 1
+    assert (makes.calls, store._making) == (1, {})
+
+
+def test_one_who_holds_a_model_never_waits_for_a_maker_that_wants_it():
+    store, lock, asked = BoundedStore(100), FairLock(), threading.Event()
+
+    def make_with_the_model():
+        asked.set()
+        with lock:
+            return Value(2)
+
+    with ThreadPoolExecutor(1) as pool, lock:
+        maker = pool.submit(store.get_or_make, "a", make_with_the_model)
+        assert asked.wait(WAIT)
+        own = Counting(nbytes=3)
+        assert store.get_or_make("a", own).nbytes == 3
+        assert own.calls == 1
+    assert maker.result(WAIT).nbytes == 2
+    assert not store._making
+
+
+def test_values_that_are_made_of_each_other_do_not_wait_for_ever():
+    store, barrier = BoundedStore(100), threading.Barrier(2)
+
+    def made_of(other: str):
+        def make():
+            barrier.wait(WAIT)
+            return Value(1 + store.get_or_make(other, lambda: Value(10)).nbytes)
+
+        return make
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(store.get_or_make, *pair) for pair in (("a", made_of("b")), ("b", made_of("a")))]
+        assert {one.result(WAIT).nbytes for one in both} <= {11, 12}
+    assert not store._making
+    assert not making._waiting
+
+
+def test_also_where_both_look_at_the_same_moment(monkeypatch):
+    store, barrier, looked = BoundedStore(100), threading.Barrier(2), set()
+
+    def looks_too_early(one: making.Making) -> bool:
+        first = threading.get_ident() not in looked
+        looked.add(threading.get_ident())
+        return not first and making.waits_for_itself(one)
+
+    monkeypatch.setattr("app.bounded_store.waits_for_itself", looks_too_early)
+
+    def made_of(other: str):
+        def make():
+            barrier.wait(WAIT)
+            return Value(1 + store.get_or_make(other, lambda: Value(10)).nbytes)
+
+        return make
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(store.get_or_make, *pair) for pair in (("a", made_of("b")), ("b", made_of("a")))]
+        assert {one.result(WAIT).nbytes for one in both} <= {11, 12}
+    assert not making._waiting
+
+
+def test_bytes_are_counted_where_values_are_replaced_and_let_go():
+    store = BoundedStore(100)
+    store.put("a", Value(30))
+    store.put("a", Value(5))
+    store.put("b", b"1234")
+    assert store.nbytes == 9
+    store.clear()
+    assert (store.nbytes, store.get("a")) == (0, None)
+
+
+def test_the_store_is_free_while_a_value_is_made():
+    store, gate = BoundedStore(100), threading.Event()
+    slow = Counting(gate=gate)
+    with ThreadPoolExecutor(1) as pool:
+        maker = pool.submit(store.get_or_make, "slow", slow)
+        assert slow.started.wait(WAIT)
+        started = time.monotonic()
+        store.put("b", Value(1))
+        assert store.get("b").nbytes == store.nbytes == 1
+        assert time.monotonic() - started < 1
+        gate.set()
+        maker.result(WAIT)
