@@ -1,5 +1,6 @@
 """Pictures and numbers as files: SVG, PDF, PNG, CSV and NPZ, each with its provenance inside; no browser needed."""
 
+import csv
 import dataclasses
 import importlib.util
 import io
@@ -8,15 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 
 from app.figures.svg import NAMESPACE, clean, serialize
 from model.analysis.thumbnails import Thumbnails, decode_tiles
-from model.analysis.views import AttentionView
+from model.analysis.views import AttentionView, ViewAxes
 from model.trace import Provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIME = {
     "SVG": "image/svg+xml",
@@ -28,6 +32,8 @@ MIME = {
 }
 PNG_SCALE = 2
 LONGEST_PART = 48
+# Also after what a spreadsheet skips, and in the full width of East Asian scripts.
+_FORMULA = re.compile("[\\s\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def describe(provenance: Provenance, **picture) -> dict:
@@ -122,10 +128,17 @@ def png_bytes(svg: str, provenance: Mapping) -> bytes:
     return stream.getvalue()
 
 
+def _frame(columns: Mapping) -> "pd.DataFrame":
+    # Late, since only an export needs it and the first page has none yet.
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
 def head_csv(view: AttentionView, provenance: Mapping) -> bytes:
     """Return one row per query and key: positions, tokens, weight (empty where masked), and provenance columns."""
     rows, columns = view.weights.shape
-    frame = pd.DataFrame(
+    frame = _frame(
         {
             "query": np.repeat(view.query_positions, columns),
             "query_token": np.repeat([cell(token) for token in view.query_tokens], columns),
@@ -141,7 +154,7 @@ def grid_csv(thumbnails: Thumbnails, provenance: Mapping) -> bytes:
     """Return one row per layer, head and tile cell: the pooled weights that the picture shows (empty where masked)."""
     layers, heads, rows, columns = thumbnails.tiles.shape
     index = np.indices((layers, heads, rows, columns)).reshape(4, -1)
-    frame = pd.DataFrame(
+    frame = _frame(
         {
             "layer": np.array(thumbnails.layers)[index[0]],
             "head": index[1],
@@ -162,12 +175,13 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], provenance: Mapping) -> bytes:
 
 def head_arrays(view: AttentionView) -> dict[str, np.ndarray]:
     """Return the arrays of one head: weights and mask [query, key], and the tokens of both axes."""
-    return {
-        "weights": view.weights,
-        "mask": view.mask,
-        "query_tokens": np.array(view.query_tokens, dtype=np.str_),
-        "key_tokens": np.array(view.key_tokens, dtype=np.str_),
-    }
+    return {"weights": view.weights, "mask": view.mask} | token_arrays(view)
+
+
+def token_arrays(axes: ViewAxes) -> dict[str, np.ndarray]:
+    """Return the tokens of both axes of a view."""
+    sides = {"query_tokens": axes.query_tokens, "key_tokens": axes.key_tokens}
+    return {name: np.array(tokens, dtype=np.str_) for name, tokens in sides.items()}
 
 
 def picture_title(provenance: Mapping) -> str:
@@ -175,14 +189,13 @@ def picture_title(provenance: Mapping) -> str:
     return str(provenance.get("picture", {}).get("title", "Attention"))
 
 
-def cell(token: str) -> str:
-    """Return a text as a cell of a table file."""
-    # A spreadsheet would run such a cell as a formula.
-    return clean(f"'{token}" if len(token) > 1 and token[0] in "=+-@" else token)
+def cell(text: str) -> str:
+    """Return a text as a cell of a table file: one that a spreadsheet would run as a formula has an apostrophe before it."""
+    return clean(f"'{text}" if len(text.strip()) > 1 and _FORMULA.match(text) else text)
 
 
-def frame_csv(frame: pd.DataFrame, provenance: Mapping) -> bytes:
-    """Return a frame as CSV, with provenance columns."""
+def frame_csv(frame: "pd.DataFrame", provenance: Mapping) -> bytes:
+    """Return a frame as CSV with provenance columns; every text is in quotes, and none is a formula."""
     picture = provenance.get("picture", {})
     origin = {
         "model": provenance.get("model"),
@@ -191,4 +204,20 @@ def frame_csv(frame: pd.DataFrame, provenance: Mapping) -> bytes:
         "dtype": provenance.get("dtype"),
         "headscope": provenance.get("versions", {}).get("headscope"),
     }
-    return frame.assign(**{name: cell(str(value)) for name, value in origin.items()}).to_csv(index=False).encode()
+    from pandas.api.types import is_numeric_dtype
+
+    told = frame.copy(deep=False)
+    for name, column in frame.items():
+        if not is_numeric_dtype(column):
+            told[name] = _cells(column)
+    told = told.assign(**{name: cell(str(value)) for name, value in origin.items()})
+    heads = [cell(str(name)) for name in told.columns]
+    # In quotes, so that neither a carriage return nor the separator of another country begins a cell inside a text.
+    return told.to_csv(index=False, header=heads, quoting=csv.QUOTE_NONNUMERIC).encode()
+
+
+def _cells(column: "pd.Series") -> "pd.Series":
+    """Return a column with every text in it as a cell."""
+    # Tokens stand in a table many times over.
+    known = cache(cell)
+    return column.map(lambda value: known(value) if isinstance(value, str) else value)

@@ -10,6 +10,7 @@ from app.components.talk_messages import Part, talk_message
 from app.figures.theme import theme
 from app.panels import guarded
 from app.progress import progress_bar
+from app.public_mode import limits
 from app.ready_talks import READY, ready_talk
 from app.scenes import Shown, shown
 from app.selection import read_selection
@@ -121,13 +122,18 @@ def _open_popover() -> None:
         for name in READY:
             st.button(name, key=f"ready_{name}", on_click=_begin, args=(name,), width="stretch")
         file = st.file_uploader(
-            "A talk that was saved", ["json"], key="talk_file", max_upload_size=LARGEST_FILE // 10**6
+            "A talk that was saved",
+            ["json"],
+            key="talk_file",
+            max_upload_size=limits().megabytes(LARGEST_FILE // 10**6),
         )
         if file is not None:
             with guarded():
+                limits().check_upload(file.name, file.size)
                 found = read_talk(file.getvalue())
+                # Without the file's name: a label is read as Markdown.
                 st.button(
-                    f"Open “{file.name}”, {len(found.scenes)} scenes", key="talk_open", type="primary",
+                    f"Open this talk, {len(found.scenes)} scenes", key="talk_open", type="primary",
                     on_click=state.change_talk, args=(found,),
                 )  # fmt: skip
 

@@ -16,6 +16,7 @@ PICTURES = {
 MOST_SCENES = 60
 LONGEST_CAPTION = 400
 LONGEST_VALUE = 20_000
+LONGEST_NAME = 60
 LARGEST_FILE = 2_000_000
 
 
@@ -118,11 +119,19 @@ def _scene(entry, name: str) -> Scene:
         raise TalkError(f"{name} shows nothing that “{page}” has. Its pictures are {', '.join(PICTURES[page])}.")
     if not isinstance(selection, dict) or len(selection) > 60:
         raise TalkError(f"{name}: “selection” must be an object of names and texts.")
-    chosen = {str(key): _text(value, f"{name}, {key!s:.40}", LONGEST_VALUE) for key, value in selection.items()}
+    chosen = {
+        _text(key, f"{name}, a name", LONGEST_NAME): _text(value, f"{name}, {_encodable(key):.40}", LONGEST_VALUE)
+        for key, value in selection.items()
+    }
     return Scene(page, picture, chosen, _text(entry.get("caption", ""), f"{name}, caption", LONGEST_CAPTION))
 
 
 def _text(value, name: str, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise TalkError(f"{name} must be a text of at most {longest:,} characters.")
-    return value
+    return _encodable(value)
+
+
+def _encodable(text: str) -> str:
+    """Return a text without unpaired surrogates, which JSON can name and neither a page nor a file can hold."""
+    return text.encode("utf-8", "replace").decode()

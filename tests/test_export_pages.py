@@ -90,6 +90,8 @@ def test_the_page_loads_nothing_from_outside(page):
     assert len(policies) == 1
     rules = dict(rule.strip().split(" ", 1) for rule in policies[0].split(";"))
     assert rules["default-src"] == "'none'"
+    # Of scripts the page's own alone, by its hash.
+    assert re.fullmatch("'sha256-[A-Za-z0-9+/]{43}='", rules.pop("script-src"))
     allowed = {source for sources in rules.values() for source in sources.split()}
     assert allowed <= {"'none'", "'unsafe-inline'", "data:"}
     assert not [

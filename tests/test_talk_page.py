@@ -32,6 +32,12 @@ def talk_page(talk: Talk | None = None):
     return session
 
 
+def message_of(page: str) -> dict:
+    """Return the message that stands in an exported page."""
+    encoded = re.search(r'id="message">([^<]*)<', page).group(1)
+    return unpack(gzip.decompress(base64.b64decode(encoded)))
+
+
 def prepared(talk: Talk) -> list:
     return [shown(scene, lambda share: None) for scene in talk.scenes]
 
@@ -116,12 +122,10 @@ def test_the_html_file_of_ten_long_scenes_is_small_and_reads_back():
     grid = Scene("attention", "grid", write_selection(Selection(text=text)), "grid")
     head = Scene("attention", "head", write_selection(Selection(text=text, layer=2)), "head")
     talk = Talk("Ten", (grid, head) * 5)
-    page = talk_export.talk_html(talk, prepared(talk), "dark")
+    page = talk_export.talk_html(talk, prepared(talk), "dark").decode()
     assert len(page) < 5_000_000
-    encoded = re.search(rb'id="message">([^<]+)<', page).group(1)
-    found = unpack(gzip.decompress(base64.b64decode(encoded)))
-    assert len(found["scenes"]) == 10
-    assert json.loads(re.search(rb'id="provenance">([^<]+)<', page).group(1))["picture"]["title"] == "Ten"
+    assert len(message_of(page)["scenes"]) == 10
+    assert json.loads(re.search(r'id="provenance">([^<]+)<', page).group(1))["picture"]["title"] == "Ten"
 
 
 def test_the_pdf_has_a_page_for_each_scene_with_its_caption():

@@ -169,9 +169,9 @@ def _draw_legend(root, routes: InformationRoutes, y: float, label: str, theme: T
     for contribution in LEGEND:
         add(root, "line", x1=x, y1=y, x2=x + 26, y2=y, stroke=theme.accent, stroke_width=_line_width(contribution))
         text = f"{contribution:g}"
-        add_text(root, x + 34, y, text, size=14, fill=theme.quiet, token=True)
-        x += 34 + 9 * len(text) + 14
-    add_text(root, x - 2, y, f"{label}, from another token", size=14, fill=theme.quiet)
-    x += 7.4 * columns(f"{label}, from another token") + 18
+        add_text(root, x + 34, y, text, size=15, fill=theme.quiet, token=True)
+        x += 34 + 9.6 * len(text) + 14
+    add_text(root, x - 2, y, f"{label}, from another token", size=15, fill=theme.quiet)
+    x += 7.9 * columns(f"{label}, from another token") + 18
     add(root, "line", x1=x, y1=y, x2=x + 26, y2=y, stroke=theme.quiet, stroke_width=_line_width(0.5))
-    add_text(root, x + 34, y, f"from itself; below {routes.threshold:g} left out", size=14, fill=theme.quiet)
+    add_text(root, x + 34, y, f"from itself; below {routes.threshold:g} left out", size=15, fill=theme.quiet)

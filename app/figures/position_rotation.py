@@ -7,8 +7,8 @@ import numpy as np
 from app.figures.svg import add, add_text, add_title, document, number, serialize, title_width
 from app.figures.theme import Theme, hexadecimal
 
-_LEFT, _TOP, _WIDTH, _HEIGHT = 64.0, 84.0, 560.0, 250.0
-_RADIUS, _CENTRE = 118.0, (800.0, 209.0)
+_LEFT, _TOP, _WIDTH, _HEIGHT = 64.0, 84.0, 400.0, 250.0
+_RADIUS, _CENTRE = 90.0, (606.0, 209.0)
 _ARC = 0.3  # of the radius
 
 
@@ -25,7 +25,7 @@ def position_rotation(
         f"Two curves, sine and cosine of one frequency pair over {len(sine)} positions, and a circle on which the step from "
         f"position {position} to {position + offset} is a turn by {np.degrees(turn):.2f} degrees. {title}"
     )
-    root = document(max(960.0, title_width(title)), 424, theme, title, described, provenance)
+    root = document(max(728.0, title_width(title)), 424, theme, title, described, provenance)
     add_title(root, title, theme)
     # The accent is for the position reached, so no curve has its hue.
     sine_colour, cosine_colour = hexadecimal(theme.diverging[0]), theme.quiet
@@ -67,20 +67,20 @@ def _frame(root, count: int, theme: Theme) -> None:
     for value, text in ((1, "1"), (0, "0"), (-1, "−1")):
         line = dict(x1=_LEFT, x2=_LEFT + _WIDTH, y1=_down(value), y2=_down(value))
         add(root, "line", **line, stroke=theme.quiet, stroke_width=1, opacity=0.4)
-        add_text(root, _LEFT - 12, _down(value), text, size=16, fill=theme.quiet, token=True, text_anchor="end")
+        add_text(root, _LEFT - 12, _down(value), text, size=17, fill=theme.quiet, token=True, text_anchor="end")
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = round(share * (count - 1))
         x = _across(place, count)
-        add_text(root, x, _TOP + _HEIGHT + 22, str(place), size=16, fill=theme.quiet, token=True, text_anchor="middle")
-    add_text(root, _LEFT + _WIDTH / 2, _TOP + _HEIGHT + 48, "position", size=16, fill=theme.quiet, text_anchor="middle")
+        add_text(root, x, _TOP + _HEIGHT + 22, str(place), size=17, fill=theme.quiet, token=True, text_anchor="middle")
+    add_text(root, _LEFT + _WIDTH / 2, _TOP + _HEIGHT + 48, "position", size=17, fill=theme.quiet, text_anchor="middle")
 
 
 def _names(root, sine_colour: str, cosine_colour: str, theme: Theme) -> None:
     names: Sequence = (("sine, even dimension", sine_colour, "none"), ("cosine, odd dimension", cosine_colour, "9 5"))
     for index, (name, colour, dashes) in enumerate(names):
-        x = _LEFT + index * 240
+        x = _LEFT + index * 226
         add(root, "line", x1=x, x2=x + 34, y1=58, y2=58, stroke=colour, stroke_width=3, stroke_dasharray=dashes)
-        add_text(root, x + 44, 58, name, size=16, fill=theme.text)
+        add_text(root, x + 44, 58, name, size=17, fill=theme.text)
 
 
 def _circle(root, angle: float, turn: float, step: tuple[int, int], theme: Theme) -> None:
@@ -100,10 +100,10 @@ def _circle(root, angle: float, turn: float, step: tuple[int, int], theme: Theme
         add(root, "circle", cx=px, cy=py, r=6, fill=colour)
         if at == angle or offset:
             label = _on_circle(at, 1.2)
-            add_text(root, *label, str(place), size=16, fill=colour, token=True, text_anchor="middle", font_weight=700)
+            add_text(root, *label, str(place), size=17, fill=colour, token=True, text_anchor="middle", font_weight=700)
     turns = f"turn {np.degrees(turn):.2f}°".replace("-", "−")
     turns += f" = {abs(turn) / (2 * np.pi):.2f} turns" if abs(turn) > 2 * np.pi else ""
-    add_text(root, x, y + _RADIUS + 62, turns, size=16, fill=theme.text, text_anchor="middle")
+    add_text(root, x, y + _RADIUS + 62, turns, size=17, fill=theme.text, text_anchor="middle")
 
 
 def _on_circle(angle: float, share: float = 1.0) -> tuple[float, float]:

@@ -14,7 +14,8 @@ from app.figures.svg import clean, clipped
 from app.figures.theme import TOKEN_FONT, Theme, hexadecimal
 
 MOST_BARS = 32
-_BAR, _LEAST, _HEIGHT = 26.0, 320.0, 320.0
+_BAR, _THIN_BAR, _LEAST, _HEIGHT = 26.0, 13.5, 320.0, 320.0
+_THIN_FROM = 20
 _LONGEST_NAME, _BEFORE = 12, 8
 _KINDS = ("adds", "takes away")
 
@@ -32,7 +33,7 @@ def score_bars(
     if parts.empty:
         return empty_chart(f"There is no {clean(part)} to show.", theme)
     rows = _rows(parts, part, most)
-    width = max(_LEAST, _BAR * len(rows))
+    width = max(_LEAST, (_THIN_BAR if len(rows) >= _THIN_FROM else _BAR) * len(rows))
     names = [clipped(name, _LONGEST_NAME) for name in rows["name"]]
     x = alt.X("place:O", title=f"{clean(part)}, by size", axis=_name_axis(names))
     low, high = extent([*rows["product"], *rows["sum"]], also=[0.0])
@@ -42,7 +43,9 @@ def score_bars(
     scale, axis = alt.Scale(domain=ends, nice=False), alt.Axis(title=f"part of {clean(sum_name)}", tickCount=6)
     layers = [
         _bars(rows, x, alt.Y("product:Q", scale=scale, axis=axis), clean(part), theme),
-        alt.Chart(rows).mark_rule(color=theme.quiet, strokeWidth=1.5).encode(y=alt.datum(0, type="quantitative")),
+        alt.Chart(rows)
+        .mark_rule(color=theme.quiet, strokeWidth=1.5, aria=False)
+        .encode(y=alt.datum(0, type="quantitative")),
         *_running_sum(rows, x, scale, axis, clean(sum_name), below, theme),
     ]
     total, first = float(rows["sum"].iloc[-1]), rows.iloc[0]
@@ -89,8 +92,15 @@ def _name_axis(names: list[str]) -> alt.Axis:
     step = tick_step(len(names)) if longest <= 3 and len(names) > MOST_BARS else 1
     return alt.Axis(
         values=list(range(0, len(names), step)), labelExpr=f"{json.dumps(names)}[datum.value]", labelFont=TOKEN_FONT,
-        labelAngle=0 if longest <= 2 else -52, labelOverlap=False, labelLimit=0, ticks=False, domain=False, labelPadding=6,
+        labelAngle=_label_angle(longest, len(names)), labelOverlap=False, labelLimit=0, ticks=False, domain=False,
+        labelPadding=6, **({"labelFontSize": 13, "labelBaseline": "middle"} if len(names) >= _THIN_FROM else {}),
     )  # fmt: skip
+
+
+def _label_angle(longest: int, count: int) -> float:
+    if count >= _THIN_FROM:
+        return -90
+    return 0 if longest <= 2 else -52
 
 
 def _bars(rows: pd.DataFrame, x: alt.X, y: alt.Y, part: str, theme: Theme) -> alt.Chart:

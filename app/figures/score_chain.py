@@ -14,7 +14,7 @@ WIDTH = 760.0
 _LEFT, _TOP, _ROW = 28.0, 64.0, 40.0
 _OPERATION, _VALUE = 210.0, 730.0
 _STRIP, _STRIP_HEIGHT, _LEAST = 700.0, 46.0, 1.5
-_CHARACTER, _LONGEST = 10.0, 20
+_CHARACTER, _LONGEST = 11.0, 20
 
 
 def score_chain(
@@ -33,18 +33,18 @@ def score_chain(
     for place, (name, operation, value) in enumerate(steps):
         y = _TOP + _ROW * (place + 0.5)
         last = place == len(steps) - 1
-        fill, size = (theme.accent, 22) if last else (theme.text, 18)
+        fill, size = (theme.accent, 22) if last else (theme.text, 20)
         weight = 700 if last else 400
         if place:
             line = dict(x1=_LEFT, x2=_VALUE, y1=y - _ROW / 2, y2=y - _ROW / 2, stroke=theme.quiet)
             add(root, "line", **line, stroke_width=1, opacity=0.25)
         add_text(root, _LEFT, y, name, size=size, fill=fill, font_weight=weight)
-        add_text(root, _OPERATION, y, operation, size=16, fill=theme.quiet, token=True)
+        add_text(root, _OPERATION, y, operation, size=18, fill=theme.quiet, token=True)
         add_text(root, _VALUE, y, value, size=size, fill=fill, token=True, text_anchor="end", font_weight=weight)
     y = _TOP + _ROW * len(steps) + 24
     _strip(root, y, row, key, tokens, theme)
     if left_out:
-        add_text(root, _LEFT, y + 112, f"Not in this model: {', '.join(left_out)}.", size=16, fill=theme.quiet)
+        add_text(root, _LEFT, y + 112, f"Not in this model: {', '.join(left_out)}.", size=18, fill=theme.quiet)
     return serialize(root)
 
 
@@ -79,7 +79,7 @@ def _steps(parts: ScoreParts, biased: bool) -> tuple[list[tuple[str, str, str]],
 
 def _strip(root, y: float, row: ScoreRow, key: int, tokens: Sequence[str], theme: Theme) -> None:
     """Append the weights of all keys side by side, as long as they are large; the rest of the row is the sink's."""
-    add_text(root, _LEFT, y, "weights of all keys", size=16, fill=theme.quiet)
+    add_text(root, _LEFT, y, "weights of all keys", size=18, fill=theme.quiet)
     top, weights = y + 20, row.weights
     edges = np.concatenate([[0.0], weights.cumsum()]) * _STRIP
     add(root, "rect", x=_LEFT, y=top, width=_STRIP, height=_STRIP_HEIGHT, fill=theme.masked, fill_opacity=0.7)
@@ -98,18 +98,18 @@ def _strip(root, y: float, row: ScoreRow, key: int, tokens: Sequence[str], theme
         if columns(name) * _CHARACTER + 10 <= end - start:
             fill = theme.background if chosen else ink
             at = _LEFT + (start + end) / 2, top + _STRIP_HEIGHT / 2
-            add_text(root, *at, name, size=16, fill=fill, token=True, text_anchor="middle", pointer_events="none")
+            add_text(root, *at, name, size=18, fill=fill, token=True, text_anchor="middle", pointer_events="none")
     if row.sink is not None:
         sink, middle = _STRIP - edges[-1], _LEFT + (edges[-1] + _STRIP) / 2
         if sink > 5 * _CHARACTER:
             at = middle, top + _STRIP_HEIGHT / 2
-            add_text(root, *at, "sink", size=16, fill=theme.text, text_anchor="middle")
+            add_text(root, *at, "sink", size=18, fill=theme.text, text_anchor="middle")
     # The chosen key is named under the strip: its own part may be a hair's breadth.
     middle = _LEFT + (edges[key] + max(edges[key + 1], edges[key] + 2 * _LEAST)) / 2
     label = f"{clipped(tokens[key], _LONGEST)} {_number(weights[key])}"
     half = columns(label) * _CHARACTER / 2
     at = min(max(middle, _LEFT + half), _LEFT + _STRIP - half), top + _STRIP_HEIGHT + 18
-    add_text(root, *at, label, size=16, fill=theme.accent, token=True, text_anchor="middle", font_weight=700)
+    add_text(root, *at, label, size=18, fill=theme.accent, token=True, text_anchor="middle", font_weight=700)
 
 
 def _number(value: float) -> str:

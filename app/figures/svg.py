@@ -84,8 +84,8 @@ def add_pixels(parent, x: float, y: float, width: float, height: float, rgb: np.
 
 
 def serialize(root) -> str:
-    """Return the document as text."""
-    return ElementTree.tostring(root, encoding="unicode")
+    """Return the document as text; whatever was written into it, it can be read as XML again."""
+    return clean(ElementTree.tostring(root, encoding="unicode"))
 
 
 def clean(text: str) -> str:

@@ -92,7 +92,7 @@ def theme(name: str) -> Theme:
             diverging=_diverging(0.215, 0.78, (0.125, 245.0), (0.155, 60.0)),
         )  # fmt: skip
     return Theme(
-        name="light", background="#ffffff", text="#1b2430", quiet="#5d6875", accent="#c2410c", masked="#dedad4",
+        name="light", background="#ffffff", text="#1b2430", quiet="#5d6875", accent="#b33a0a", masked="#dedad4",
         special="#5d6875", sequential=_sequential((0.985, 0.006, 215.0), 0.135, (0.24, 0.09, 270.0)),
         diverging=_diverging(0.985, 0.5, (0.19, 258.0), (0.165, 40.0)),
     )  # fmt: skip

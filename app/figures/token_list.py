@@ -3,7 +3,8 @@
 import html
 from collections.abc import Sequence
 
-from model.analysis.views import AttentionView, top_keys, top_queries
+from model.analysis.token_looks import TokenLooks, looks_of_view
+from model.analysis.views import AttentionView
 
 LISTED = 6
 
@@ -13,29 +14,18 @@ def token_list(view: AttentionView, selected: str, *, same_sequence: bool) -> st
 
     `selected` is "q3" (row), "k5" (column) or "" (none selected: a sentence that says what to do).
     """
-    if not selected:
+    return looks_list(looks_of_view(view, selected, same_sequence=same_sequence, count=LISTED))
+
+
+def looks_list(found: TokenLooks | None) -> str:
+    """Return HTML of the largest weights of one token; None: a sentence that says what to do."""
+    if found is None:
         return '<p class="hint">Click a token to list what it looks at and what looks at it.</p>'
-    side, position = selected[0], int(selected[1:])
-    columns = []
-    if side == "q" or same_sequence:
-        row = position if side == "q" else _matching(view.key_positions, view.query_positions, position)
-        if row is not None:
-            pairs = [(view.key_tokens[key], weight) for key, weight in top_keys(view, row, LISTED)]
-            columns.append(_column(view.query_tokens[row], "looks at", pairs))
-    if side == "k" or same_sequence:
-        column = position if side == "k" else _matching(view.query_positions, view.key_positions, position)
-        if column is not None:
-            pairs = [(view.query_tokens[query], weight) for query, weight in top_queries(view, column, LISTED)]
-            columns.append(_column(view.key_tokens[column], "is looked at by", pairs))
+    lists = (("looks at", found.looks_at), ("is looked at by", found.looked_at_by))
+    columns = [
+        bar_table(f"<b>{html.escape(found.token)}</b> {verb}", pairs) for verb, pairs in lists if pairs is not None
+    ]
     return f'<div class="token-lists">{"".join(columns)}</div>'
-
-
-def _matching(positions: Sequence[int], others: Sequence[int], index: int) -> int | None:
-    return others.index(positions[index]) if positions[index] in others else None
-
-
-def _column(token: str, verb: str, pairs: Sequence[tuple[str, float]]) -> str:
-    return bar_table(f"<b>{html.escape(token)}</b> {verb}", pairs)
 
 
 def bar_table(caption: str, pairs: Sequence[tuple[str, float]], marked: str | None = None, largest: float = 1.0) -> str:

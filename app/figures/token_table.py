@@ -4,6 +4,7 @@ import html
 from collections.abc import Sequence
 from itertools import groupby
 
+from app.figures.svg import clean
 from model.segmentation import TokenExplanation
 
 HEADINGS = ("Position", "Token", "Vocabulary entry", "Id", "Kind", "Why")
@@ -28,7 +29,7 @@ def _cells(entry: TokenExplanation) -> str:
     cells = (
         (str(entry.position), "number"),
         (entry.display, "mono"),
-        (entry.entry, "mono"),
+        (clean(entry.entry), "mono"),
         ("" if entry.id is None else str(entry.id), "number"),
         (entry.kind, ""),
     )

@@ -2,12 +2,14 @@
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.layer_lines import layer_name
+from app.figures.page_policy import policy_element
 from app.figures.svg import clean, clipped
 from app.figures.theme import TEXT_FONT, TOKEN_FONT, Theme
 from app.figures.trajectory_paths import (
@@ -24,6 +26,7 @@ DASHES = ("solid", "dash")
 SYMBOLS = ("circle", "diamond")
 _FRAME_MILLISECONDS = 600
 _LONGEST_TITLE = 60
+_SCRIPT = re.compile("<script[^>]*>(.*?)</script>", re.DOTALL)
 _BUSY, _FEW = 3, 7  # sizes of the points of many tokens and of few
 
 
@@ -60,18 +63,18 @@ def trajectory_figure(paths: Paths, *, theme: Theme, title: str, height: int = 6
 
 def trajectory_page(figure: go.Figure, provenance: Mapping) -> str:
     """Return the figure as one HTML page that works with the network off, Plotly's script inside, with its provenance."""
-    policy = (
-        "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
-        "img-src data: blob:; font-src data:; worker-src blob:"
-    )
     settings = dict(displaylogo=False, responsive=True)
-    page = figure.to_html(include_plotlyjs=True, full_html=True, auto_play=False, config=settings)
+    page = clean(figure.to_html(include_plotlyjs=True, full_html=True, auto_play=False, config=settings))
+    # Plotly makes functions and a worker of its own text.
+    policy = policy_element(
+        _SCRIPT.findall(page), "'unsafe-eval' blob:", img_src="data: blob:", font_src="data:", worker_src="blob:"
+    )
     # "<" never stands in the JSON, so that it cannot close its own script element.
     described = json.dumps(provenance).replace("<", "\\u003c")
     title = html.escape(clean(str(provenance.get("picture", {}).get("title", "Trajectories"))))
     head = (
         f'<head><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>'
+        f"{policy}<title>{title}</title>"
         f"<style>body {{ margin: 0; background: {figure.layout.paper_bgcolor}; }}</style>"
         f'<script type="application/json" id="provenance">{described}</script>'
     )
