@@ -99,10 +99,7 @@ def grid_makers(
         chosen_weights = head_weights(
             trace, stack=stack, words=settings["words"], hide_special=settings["hide_special"]
         )
-        tokens = export.head_arrays(thumbnails.view)
-        return {f"layer_{layer}": weights for layer, weights in chosen_weights} | {
-            name: tokens[name] for name in ("query_tokens", "key_tokens")
-        }
+        return {f"layer_{layer}": weights for layer, weights in chosen_weights} | export.token_arrays(thumbnails.axes)
 
     return picture_makers(svg, provenance) | {
         "CSV": lambda: export.grid_csv(thumbnails, provenance),

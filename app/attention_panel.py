@@ -1,15 +1,17 @@
 """The head grid beside one open head, in a fragment of its own so that a click answers at once."""
 
 import html
+from functools import partial
 
 import streamlit as st
 
-from app import attention_exports, controls, engine, explanations, generation_panel, state, talk_controls
-from app.attention_pictures import head_message, head_title, same_sequence, selected_view
+from app import attention_exports, controls, explanations, generation_panel, shown_heads, state, talk_controls
+from app.attention_pictures import head_message, head_title, same_sequence, token_looks
 from app.components.canvases import canvas
 from app.components.messages import head_grid_message
 from app.engine import Run
-from app.figures.token_list import token_list
+from app.figures.token_list import LISTED, looks_list
+from app.long_head_panel import long_head_controls, picked_in_head
 from app.panels import guarded
 from app.progress import progress_bar
 from app.selection import Selection
@@ -29,8 +31,8 @@ def attention_panel(run: Run) -> None:
     selection = state.selection()
     stack = selection.stack or trace.stacks[0]
     with guarded(), progress_bar("Drawing all heads") as tell:
-        thumbnails = engine.thumbnails_of(run, selection, stack, tell)
-        view = selected_view(trace, selection, stack)
+        thumbnails = shown_heads.thumbnails_of(run, selection, stack, tell)
+        shown = shown_heads.shown_head(run, selection, stack)
     left, right = st.columns([0.37, 0.63], gap="medium")
     with left:
         st.html(
@@ -38,17 +40,18 @@ def attention_panel(run: Run) -> None:
         )
         grid = head_grid_message(thumbnails, scale=selection.scale, common=selection.common)
         canvas("head_grid", grid, key="grid", on_pick=state.on_pick("grid", open_head))
-        token = view.place_of(selection.token)
         if run.generation is not None:
             generation_panel.predictions(run.generation)
-        st.html(token_list(view, token, same_sequence=same_sequence(stack)))
+        st.html(looks_list(token_looks(shown, selection.token, same_sequence(stack), LISTED)))
     with right:
         st.html(heading(selection, trace, stack))
-        head = head_message(view, selection, trace, stack)
-        picked = state.on_pick("head", lambda place: state.change(token=view.token_at(place)))
-        canvas("head_view", head, key="head", on_pick=picked)
+        if shown.is_long:
+            long_head_controls(shown, selection, trace, stack)
+        head = head_message(shown, selection, stack)
+        canvas("head_view", head, key="head", on_pick=state.on_pick("head", partial(picked_in_head, shown)))
     with exports:
-        attention_exports.export_popover(trace, stack, head_title(selection), thumbnails, view, head, token)
+        token = shown.view.place_of(selection.token)
+        attention_exports.export_popover(trace, stack, head_title(selection), thumbnails, shown.view, head, token)
         talk_controls.add_to_talk("attention", ("head", "grid", "tokens"))
     state.publish()
 
@@ -71,6 +74,8 @@ def heading(selection: Selection, trace: Trace, stack: str) -> str:
         badges.append(f"block {selection.block}")
     if selection.cut:
         badges.append("text cut to fit the model")
+    if selection.pooling == "mean":
+        badges.append("where cells are pooled: their mean")
     if trace.layer(selection.layer, stack).source == "dense":
         badges.append("weights as the model returns them (dense)")
     shown = "".join(f'<span class="badge">{html.escape(badge)}</span>' for badge in badges)

@@ -1,11 +1,17 @@
 """What the Attention page shows of a selection: the view, its names, its messages; no streamlit."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from app.components.messages import head_view_message
 from app.selection import Selection
 from model.analysis.blocks import segment_block
-from model.analysis.views import AttentionView, attention_view
+from model.analysis.pooled_views import PooledView, Window, pooled_view
+from model.analysis.strongest_pairs import Pair
+from model.analysis.token_looks import TokenLooks, looks_of_rows, looks_of_view
+from model.analysis.view_rows import ViewRows
+from model.analysis.views import LONGEST_WHOLE, AttentionView, view_rows, whole_view
 from model.trace import SEQUENCES, Trace
 
 SEGMENTS = {"A": 0, "B": 1}
@@ -34,39 +40,97 @@ def has_two_texts(trace: Trace) -> bool:
     return any(token.segment == 1 for tokens in trace.tokens.values() for token in tokens)
 
 
-def selected_view(trace: Trace, selection: Selection, stack: str) -> AttentionView:
-    """Return the weights that the selection asks for."""
-    view = attention_view(
+@dataclass(frozen=True, eq=False)
+class ShownHead:
+    """What is shown of a head: all of it, or of a long one a part, with the strongest `pairs` of the whole."""
+
+    rows: ViewRows
+    view: AttentionView
+    pairs: tuple[Pair, ...] = ()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the view is a part, pooled where that is large."""
+        return isinstance(self.view, PooledView)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays, in bytes."""
+        return self.view.nbytes
+
+
+def selected_rows(trace: Trace, selection: Selection, stack: str) -> ViewRows:
+    """Return the rows of the weights that the selection asks for, on demand."""
+    rows = view_rows(
         trace, selection.layer, selection.head, stack=stack, combination=selection.combination,
         words=selection.words, hide_special=selection.hide_special,
     )  # fmt: skip
-    return block_of(view, selection, trace, stack)
-
-
-def block_of(view: AttentionView, selection: Selection, trace: Trace, stack: str) -> AttentionView:
-    """Return the part of a view from one text of a pair to the other, or all of it."""
     if selection.block == "all":
-        return view
-    rows, columns = (SEGMENTS[letter] for letter in selection.block.split(" to "))
+        return rows
+    of_rows, of_columns = (SEGMENTS[letter] for letter in selection.block.split(" to "))
     query, key = (trace.sequence(selection.layer, side, stack) for side in ("query", "key"))
-    return segment_block(view, query, key, rows=rows, columns=columns)
+    return segment_block(rows, query, key, rows=of_rows, columns=of_columns)
 
 
-def head_message(view: AttentionView, selection: Selection, trace: Trace, stack: str) -> bytes:
+def selected_view(rows: ViewRows, selection: Selection) -> AttentionView:
+    """Return all of a head, or of a long one the part that the selection has zoomed to."""
+    if max(rows.axes.shape) <= LONGEST_WHOLE:
+        return whole_view(rows)
+    return pooled_view(rows, Window.from_text(selection.zoom), pooling=selection.pooling)
+
+
+def head_message(shown: ShownHead, selection: Selection, stack: str) -> bytes:
     """Return the message of the head component for a selection."""
-    title = head_title(selection)
-    size = f"{len(view.query_tokens)} queries by {len(view.key_tokens)} keys"
+    view, title = shown.view, head_title(selection)
+    rows, columns = shown.rows.axes.shape
     return head_view_message(
         view,
         title=title,
-        description=f"Attention of {title}, {size}.",
+        description=f"Attention of {title}, {rows} queries by {columns} keys.",
         opened=(selection.layer, selection.head),
         selected=view.place_of(selection.token),
         scale=selection.scale,
         common=selection.common,
         threshold=selection.threshold,
         same_sequence=same_sequence(stack),
+        long=_long_header(shown) if shown.is_long else None,
     )
+
+
+def _long_header(shown: ShownHead) -> dict:
+    """Return what the component is told of a long head; see long_head.js."""
+    view, axes = shown.view, shown.rows.axes
+    window = view.window
+    pairs = [
+        (pair.query, pair.key, pair.weight, axes.query_tokens[pair.query], axes.key_tokens[pair.key])
+        for pair in shown.pairs
+    ]
+    return {
+        "part": (window.top, window.left, window.rows, window.columns),
+        "whole": axes.shape,
+        "cell": view.cell,
+        "pooling": view.pooling,
+        "strongest": pairs,
+    }
+
+
+def strongest_in_cell(shown: ShownHead, row: int, column: int) -> tuple[str, str]:
+    """Return the tokens ("q3", "k5") of the largest weight that a cell of a pooled view covers."""
+    view, axes = shown.view, shown.rows.axes
+    window, (down, across) = view.window, view.cell
+    first, left = window.top + row * down, window.left + column * across
+    last, right = min(first + down, window.top + window.rows), min(left + across, window.left + window.columns)
+    weights, mask = shown.rows.rows(first, last)
+    found = np.where(mask, weights, -1)[:, left:right]
+    query, key = np.unravel_index(int(found.argmax()), found.shape)
+    return axes.token_at(f"q{first + query}"), axes.token_at(f"k{left + key}")
+
+
+def token_looks(shown: ShownHead, token: str, same: bool, count: int) -> TokenLooks | None:
+    """Return the largest weights of a token of the sequence ("q3"), exactly also where the view is pooled."""
+    if shown.is_long:
+        return looks_of_rows(shown.rows, shown.rows.axes.place_of(token), same_sequence=same, count=count)
+    return looks_of_view(shown.view, shown.view.place_of(token), same_sequence=same, count=count)
 
 
 def same_sequence(stack: str) -> bool:

@@ -9,6 +9,9 @@ DEVICES = ("auto", "cuda", "mps", "cpu", "spread")
 METHODS = ("greedy", "sampled", "beam")
 BLOCKS = ("all", "A to A", "A to B", "B to A", "B to B")
 MOST_NEW_TOKENS = 64
+# What of a text that is too long the model reads.
+KEPT_PARTS = ("beginning", "end", "both ends", "window")
+POOLINGS = ("maximum", "mean")
 STACKS = ("", "encoder", "decoder", "cross")
 # Which heads the arcs show; "held out" is the head that does best on other sentences than the one shown.
 HEAD_CHOICES = ("held out", "best here", "one head", "mean of best")
@@ -36,6 +39,8 @@ EMBEDDINGS = ("PCA", "t-SNE")
 # The values that a field of the selection may have, by its name.
 CHOICES = {
     "block": BLOCKS,
+    "keep": KEPT_PARTS,
+    "pooling": POOLINGS,
     "method": METHODS,
     "stack": STACKS,
     "combination": COMBINATIONS,
@@ -71,6 +76,7 @@ RANGES = {
     "new_tokens": (0, MOST_NEW_TOKENS),
     "seed": (0, 10**9),
     "step": (1, MOST_NEW_TOKENS),
+    "window_start": (0, 10_000_000),
     "answer": (-1, 19),
     "best": (1, 50),
     "beams": (2, 10),

@@ -4,9 +4,12 @@ import streamlit as st
 
 from app import explanations, state
 from app.attention_pictures import fitted, has_two_texts
-from app.choices import BLOCKS
+from app.choices import BLOCKS, POOLINGS
 from app.figures.theme import SCALES
 from model.analysis.aggregation import COMBINATIONS
+
+# Tokens that a list to choose from may have.
+MOST_LISTED = 512
 
 
 def fit_to_trace(trace) -> None:
@@ -41,6 +44,10 @@ def _more(trace, stack: str) -> None:
     st.segmented_control("Colour scale", SCALES, help=explanations.SCALE_HELP, **state.bound("scale"))
     st.toggle("Common scale for all heads", help=explanations.COMMON_HELP, **state.bound("common"))
     st.slider("Link threshold", 0.0, 1.0, step=0.01, help=explanations.THRESHOLD_HELP, **state.bound("threshold"))
+    st.segmented_control("Pooled by", POOLINGS, help=explanations.POOLING_HELP, **state.bound("pooling"))
+    if max(trace.layer(state.selection().layer, stack).shape[1:]) > MOST_LISTED:
+        # In a longer text a token is found by its text, or clicked.
+        return
     names = _token_names(trace, stack)
     st.selectbox("Token", list(names), format_func=names.get, **state.bound("token"))
 

@@ -9,7 +9,7 @@ from app import cache
 from app.held_out import PairScores, pair_scores
 from app.selection import Selection
 from model import sources
-from model.analysis.thumbnails import Thumbnails, head_thumbnails
+from model.analysis.views import LONGEST_WHOLE
 from model.coreference_benchmark import benchmark_coreference
 from model.coreference_records import CoreferenceResults
 from model.coreference_results import merge_results, shipped_results
@@ -17,21 +17,27 @@ from model.coreference_sets import read_set
 from model.errors import HeadscopeError
 from model.generation import Generation, record_generation
 from model.loading import LoadedModel, load_model
+from model.overview import Overview, record_overview
 from model.recording import record
+from model.text_windows import TextWindows
 from model.trace import Trace
 from model.zeroed_positions import positions_zeroed
+
+# What a trace may hold in memory; the rest of a longer one stands in files that go with it.
+MOST_TRACE_BYTES = cache.GIGABYTE // 2
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """What one run of the model gave: its trace, and what the model wrote where it was asked to write.
 
-    `key` tells it from every other run.
+    `key` tells it from every other run. Of a long text `overview` is what was seen of every head while the model ran.
     """
 
     key: tuple
     trace: Trace
     generation: Generation | None = None
+    overview: Overview | None = None
 
     @property
     def nbytes(self) -> int:
@@ -49,7 +55,8 @@ def run_key(selection: Selection) -> tuple:
     beams = selection.beams if selection.method == "beam" else None
     written = (selection.new_tokens, selection.method, selection.seed, beams)
     pair = selection.second if selection.pair else None
-    return *model_key(selection), selection.text, pair, selection.chat, selection.target, selection.cut, written
+    cut = (selection.keep, selection.window_start) if selection.cut else None
+    return *model_key(selection), selection.text, pair, selection.chat, selection.target, cut, written
 
 
 def loaded_model(selection: Selection, progress: Callable[[float, str], None]) -> LoadedModel:
@@ -81,19 +88,24 @@ def _run(selection: Selection, loaded: LoadedModel, progress: Callable[[float], 
             beams=selection.beams, chat=selection.chat, progress=progress,
         )  # fmt: skip
         return Run(run_key(selection), written.trace, written)
-    text = (selection.text, selection.second) if selection.pair and selection.second.strip() else selection.text
-    trace = record(loaded, text, target=target or None, truncate=selection.cut, progress=progress, chat=selection.chat)
-    return Run(run_key(selection), trace)
+    key, asked = run_key(selection), {"target": target or None, "progress": progress, "chat": selection.chat}
+    if selection.pair and selection.second.strip():
+        return Run(key, record(loaded, (selection.text, selection.second), truncate=selection.cut, **asked))
+    windows = text_windows(selection, loaded)
+    text = windows.kept(selection.keep, selection.window_start).text if selection.cut else selection.text
+    if min(windows.count, windows.limit or windows.count) <= LONGEST_WHOLE:
+        return Run(key, record(loaded, text, **asked))
+    overview = record_overview(loaded, text, memory_budget=MOST_TRACE_BYTES, **asked)
+    return Run(key, overview.trace, overview=overview)
 
 
-def thumbnails_of(run: Run, selection: Selection, stack: str, progress: Callable[[float], None]) -> Thumbnails:
-    """Return the thumbnails of one stack of a run."""
-    shape = (stack, selection.words, selection.hide_special)
-    return cache.pictures().get_or_make(
-        (run.key, shape),
-        lambda: head_thumbnails(
-            run.trace, stack=stack, words=selection.words, hide_special=selection.hide_special, progress=progress
-        ),
+def text_windows(selection: Selection, loaded: LoadedModel) -> TextWindows:
+    """Return the parts of the selected text that the model reads; raises HeadscopeError."""
+    key = (*model_key(selection), loaded.position_limit, selection.text, selection.chat, "windows")
+    return cache.pictures().get_or_make_sized(
+        key,
+        lambda: TextWindows(loaded, selection.text, chat=selection.chat),
+        lambda found: 100 * found.count + 4 * len(found.text),
     )
 
 

@@ -14,12 +14,26 @@ not look at, have a grey of their own. Drag a rectangle to zoom, double-click to
 **The links** show the same weights as lines from query to key, wider with the weight; weaker ones than the threshold are
 left out. Click a token to keep it selected in both pictures and to list its strongest weights.
 
+**A long text** (more than 512 tokens) is shown from afar first: each cell stands for several weights, and beside it stand the
+strongest pairs, off the diagonal and off what most tokens look at anyway. Drag a rectangle, turn the wheel with Ctrl, click a
+pair or search for a word to come nearer, until every cell is one exact weight; the small square in the corner says where you are.
+
 Attention says where a head reads from, not what the model concludes from it.
 """
 WORDS_HELP = "Merge sub-words: attention to a split word is summed, from it is averaged (Clark et al. 2019)."
 SPECIAL_HELP = "Leave out tokens such as [CLS] and [SEP] and renormalise each row to sum to 1."
 SCALE_HELP = "Square root and log lift small weights; the numbers on hover stay exact."
 COMMON_HELP = "Common: colours run from 0 to 1 for every head. Off: each head's colours run to its own maximum."
+POOLING_HELP = (
+    "Where a cell or a thumbnail's pixel covers several weights: their largest, so that a single strong weight stays visible, or "
+    "their mean, which shows where most of the attention is."
+)
+KEPT_NAMES = {"end": "Keep the end", "both ends": "Keep both ends", "window": "Move a window"}
+KEEP_HELP = (
+    "What the model reads of a text that is too long for it. Both ends: the middle is left out, with … in its place."
+)
+TEXT_FILE_HELP = "Its text is put into the box: plain text, Markdown, or the text of a PDF."
+FIND_HELP = "Selects the token and shows the rows around it. Capital letters count where you type one."
 THRESHOLD_HELP = "Links weaker than this are not drawn."
 COMBINATION_NAMES = {
     "head": "One head",

@@ -9,7 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from app import explanations, state
-from model.errors import HeadscopeError, TextTooLong
+from app.progress import asking
+from model.errors import HeadscopeError, PairTooLong, TextTooLong, is_out_of_memory
 
 _log = logging.getLogger("headscope")
 
@@ -36,6 +37,16 @@ def warnings(sentences: Sequence[str]) -> None:
         notice(sentence)
 
 
+def _offer_cuts(error: TextTooLong) -> None:
+    """Draw a button for every part of a text that the model could read instead of all of it."""
+    with st.container(horizontal=True, gap="small"):
+        cut = {"cut": True, "keep": "beginning"}
+        st.button(f"Cut after character {error.cut}", on_click=state.change, kwargs=cut, type="primary")
+        if not isinstance(error, PairTooLong):
+            for part, name in explanations.KEPT_NAMES.items():
+                st.button(name, on_click=state.change, kwargs={"cut": True, "keep": part})
+
+
 @contextmanager
 def guarded(*, cuts: bool = False) -> Iterator[None]:
     """Turn what goes wrong inside into one sentence; what the user typed stays where it is.
@@ -43,19 +54,20 @@ def guarded(*, cuts: bool = False) -> Iterator[None]:
     A page that `cuts` runs a text as far as the model takes it when the user asks for that.
     """
     try:
-        yield
+        with asking():
+            yield
     except TextTooLong as error:
         notice(str(error))
         if cuts:
-            st.button(f"Cut after character {error.cut}", on_click=state.change, kwargs={"cut": True}, type="primary")
+            _offer_cuts(error)
         st.stop()
     except HeadscopeError as error:
         notice(str(error))
         st.stop()
-    except MemoryError:
-        notice("There is not enough memory for this. Use a shorter text or a smaller model.")
-        st.stop()
     except Exception as error:
+        if is_out_of_memory(error):
+            notice("There is not enough memory for this. Use a shorter text or a smaller model.")
+            st.stop()
         _log.exception("unexpected error")
         notice(f"This did not work ({type(error).__name__}). Your text is kept; try another model or a shorter text.")
         st.stop()

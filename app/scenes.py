@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from app import coreference_pictures as pictures
-from app import engine, export
-from app.attention_pictures import fitted, head_message, head_title, selected_view
+from app import engine, export, shown_heads
+from app.attention_pictures import fitted, head_message, head_title
 from app.components.messages import head_grid_message
 from app.components.talk_messages import Part, token_row_message
 from app.coreference_comparison import compare
@@ -17,6 +17,7 @@ from app.figures.theme import Theme
 from app.figures.token_links import token_links
 from app.figures.token_row import tokens_row
 from app.marked_text import marked_text
+from app.public_mode import limits
 from app.selection import Selection, read_selection
 from app.talks import Scene, TalkError
 from model.loading import LoadedModel
@@ -38,6 +39,7 @@ def shown(scene: Scene, progress: Progress) -> Shown:
         text = scene.selection.get("text", "")
         return Shown((Part(text=text),) if text else (), lambda _theme: [])
     selection = read_selection(dict(scene.selection))
+    limits().check_model(selection.model, selection.revision, selection.device, selection.dtype)
     if engine.needs_download(selection):
         raise TalkError(f"It needs “{selection.model}” from the hub. Open that model on the page {scene.page} first.")
     loaded = engine.loaded_model(selection, lambda share, _doing="": progress(share / 2))
@@ -51,7 +53,7 @@ def _attention(scene: Scene, selection: Selection, loaded: LoadedModel, progress
     stack = selection.stack or run.trace.stacks[0]
     if scene.picture == "tokens":
         return _tokens(run.trace, stack)
-    thumbnails = engine.thumbnails_of(run, selection, stack, progress)
+    thumbnails = shown_heads.thumbnails_of(run, selection, stack, progress)
     opened = (selection.layer, selection.head)
     look = {"scale": selection.scale, "common": selection.common}
     title = f"{loaded.name} {head_title(selection)}"
@@ -63,7 +65,8 @@ def _attention(scene: Scene, selection: Selection, loaded: LoadedModel, progress
             return [head_grid(thumbnails, theme=theme, title=title, selected=opened, provenance=provenance, **look)]
 
         return Shown((Part("head_grid", message),), grid)
-    view = selected_view(run.trace, selection, stack)
+    shown_head = shown_heads.shown_head(run, selection, stack)
+    view = shown_head.view
 
     def head(theme: Theme) -> list[str]:
         links = token_links(
@@ -72,7 +75,7 @@ def _attention(scene: Scene, selection: Selection, loaded: LoadedModel, progress
         )  # fmt: skip
         return [attention_heatmap(view, theme=theme, title=title, provenance=provenance, **look), links]
 
-    return Shown((Part("head_view", head_message(view, selection, run.trace, stack)),), head)
+    return Shown((Part("head_view", head_message(shown_head, selection, stack)),), head)
 
 
 def _tokens(trace, stack: str) -> Shown:

@@ -14,14 +14,19 @@ LONGEST_URL_TEXT = 12_000
 LONGEST_NAME = 200
 _WORDS = re.compile(r"(\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?){0,19})?", re.ASCII)
 
+_ZOOM = re.compile(r"(\d{1,6},\d{1,6},[1-9]\d{0,5},[1-9]\d{0,5})?", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Selection:
     """Everything that decides what a page shows.
 
-    `token` is "", "q3" (a query) or "k5" (a key), counted in tokens. `mention` and `candidates` count words, "10" or "1,5-6";
-    "" lets the page propose them, as does the `answer` -1. `other` is the second sentence of a minimal pair. `english` is
-    what is translated, `written` how many German tokens are shown (0: all), `translation_head` -1 the mean of its layer.
+    `token` is "", "q3" (a query) or "k5" (a key), counted in tokens. Of a text that is too long and `cut`, the model reads
+    what `keep` says, a window from the token `window_start`. `zoom` is the part of a long head that is shown,
+    "top,left,rows,columns" in its rows and columns ("": all of it), and `find` what is looked for in it. `mention` and
+    `candidates` count words, "10" or "1,5-6"; "" lets the page propose them, as does the `answer` -1. `other` is the second
+    sentence of a minimal pair. `english` is what is translated, `written` how many German tokens are shown (0: all),
+    `translation_head` -1 the mean of its layer.
     `score`, `score_across`, `score_up` and `colour` name scores of heads ("role": what the heads do); `edits` are
     interventions as text, "L3H1:off"; `effect_texts` and `references` have a text a line;
     `other_layer`, `other_head` and `other_model` are what something is compared with. `state` 0 is what enters the first
@@ -53,6 +58,11 @@ class Selection:
     token: str = "q10"
     block: str = "all"
     cut: bool = False
+    keep: str = "beginning"
+    window_start: int = 0
+    zoom: str = ""
+    pooling: str = "maximum"
+    find: str = ""
     mention: str = ""
     candidates: str = ""
     answer: int = -1
@@ -116,7 +126,7 @@ class Selection:
 # What a new text takes back: the words of the old one that were chosen.
 UNREAD = {"mention": "", "candidates": "", "answer": -1}
 # What a new input takes back: where the old one was cut, and what was selected in it.
-NEW_INPUT = {"cut": False, "token": "", "step": 1, **UNREAD}
+NEW_INPUT = {"cut": False, "keep": "beginning", "window_start": 0, "zoom": "", "token": "", "step": 1, **UNREAD}
 _DEFAULT = Selection()
 
 
@@ -141,8 +151,8 @@ def write_selection(selection: Selection) -> dict[str, str]:
     """Return the URL parameters of a Selection: only what differs from the default."""
     if len(quote(selection.text, errors="replace")) > LONGEST_URL_TEXT:
         # What belongs to a text that the address cannot hold would be wrong for the one that takes its place.
-        selection = replace(selection, text=DEFAULT_TEXT, token=_DEFAULT.token, cut=False, **UNREAD)
-    for name in ("target", "second", "other", "english", "edits", "effect_texts", "references"):
+        selection = replace(selection, **{**NEW_INPUT, "text": DEFAULT_TEXT, "token": _DEFAULT.token})
+    for name in ("find", "target", "second", "other", "english", "edits", "effect_texts", "references"):
         if len(quote(getattr(selection, name), errors="replace")) > LONGEST_URL_TEXT:
             selection = replace(selection, **{name: getattr(_DEFAULT, name)})
     default = _default_for(selection.text)
@@ -174,6 +184,8 @@ def _parse(name: str, text: str):
     if name in ("mention", "candidates") and not _WORDS.fullmatch(value):
         raise ValueError(name)
     if name in NAMED and len(value) > LONGEST_NAME:
+        raise ValueError(name)
+    if name == "zoom" and not _ZOOM.fullmatch(value):
         raise ValueError(name)
     if name == "token" and not re.fullmatch(r"([qk]\d{1,6})?", value, re.ASCII):
         raise ValueError(name)

@@ -22,6 +22,7 @@ else:
             text_panel.target_box(row)
         panels.warnings(loaded.warnings)
         place = sidebar.facts(loaded)
+        text_panel.window_controls(loaded)
     with panels.guarded(cuts=True), progress_bar("Running the model") as tell:
         # Late, since it takes seconds the first time: question and text stand before it.
         from app import attention_panel, engine

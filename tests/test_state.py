@@ -5,8 +5,11 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
+from app.choices import CHOICES
 from app.selection import LONGEST_URL_TEXT, Selection, read_selection, source_of, write_selection
+from model.analysis.pooled_views import POOLINGS
 from model.catalog import BUNDLED, DEFAULT_MODEL
+from model.text_windows import PARTS
 
 DEFAULT = Selection()
 VALUES = {
@@ -35,6 +38,11 @@ VALUES = {
     "threshold": [0.0, 0.25, 0.05, 1.0, 1 / 3, 1e-9],
     "token": ["", "q0", "k5", "q511"],
     "cut": [True],
+    "keep": ["end", "both ends", "window"],
+    "window_start": [1, 10_000_000],
+    "zoom": ["0,0,1,1", "3584,128,256,999999"],
+    "pooling": ["mean"],
+    "find": ["a&b", "<b>"],
     "mention": ["0", "10", "3-4"],
     "candidates": ["1", "1,5", "0-2,4,6-7"],
     "answer": [0, 1, 19],
@@ -102,6 +110,12 @@ def through_url(parameters: dict[str, str]) -> dict[str, str]:
     return dict(parse_qsl(urlencode(parameters), keep_blank_values=True))
 
 
+def test_choices_are_those_of_the_library():
+    # Written twice, since the library imports torch and the first page stands before that.
+    assert CHOICES["pooling"] == POOLINGS
+    assert CHOICES["keep"] == PARTS
+
+
 def test_every_field_is_tried():
     assert set(VALUES) == {entry.name for entry in fields(Selection)}
 
@@ -149,6 +163,10 @@ INVALID = {
     "layer": ["-1", "10001", "1.5", "nan", "inf", "", "three", "1e3", "0x1", "9" * 5000],
     "head": ["-1", "1.0", "NaN", "∞", " "],
     "threshold": ["-0.01", "1.01", "nan", "inf", "-inf", "", "0,5", "1e400"],
+    "zoom": ["0,0,0,1", "1,2,3", "a,b,c,d", "-1,0,1,1", "0,0,1,1\n"],
+    "keep": ["middle", ""],
+    "pooling": ["sum"],
+    "window_start": ["-1", "1.5"],
     "token": ["q", "k", "3", "x3", "q-1", "q1.5", "q 1", "qq1", "q²", "q٣", "Q1", "<b>", "q1\n"],
     "words": ["2", "true", "", "yes", "-1"],
     "hide_special": ["on"],

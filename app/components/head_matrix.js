@@ -1,6 +1,7 @@
 // The heatmap of one head: rows are queries, columns are keys, NaN is masked. Drag to zoom, double-click to see all;
 // with the keyboard, up and down select a row, plus and minus zoom, 0 or Escape shows all. A message that is diverging has
-// values of both signs, from -maximum over 0 to maximum; one with axes says what rows and columns are.
+// values of both signs, from -maximum over 0 to maximum; one with axes says what rows and columns are. Of a long head
+// (long_head.js) `asks` says that there is a server to ask for other parts, and `onCell` is told of a click on a pooled cell.
 
 const GAPS_FROM = 9;
 
@@ -19,9 +20,16 @@ class HeadMatrix {
 
   update(message) {
     const sizes = `${message.query_tokens.length} x ${message.key_tokens.length}`;
-    if (sizes !== this.sizes) this.window = null;
+    // Another part of a long head is not looked at through the window of the one before.
+    if (sizes !== this.sizes || String(message.long?.part) !== String(this.message?.long?.part)) this.window = null;
     this.sizes = sizes;
     this.message = message;
+  }
+
+  /** What stands beside the rows (axis 0) or over the columns (1): tokens, or positions where a cell covers several. */
+  names(axis) {
+    const { long, query_tokens, key_tokens } = this.message, tokens = axis ? key_tokens : query_tokens;
+    return long && long.cell[axis] > 1 ? tokens.map((_, index) => String(long.part[axis] + index * long.cell[axis])) : tokens;
   }
 
   get shown() {
@@ -31,7 +39,7 @@ class HeadMatrix {
 
   layout(width, height, context) {
     const { rows, columns, top, left } = this.shown;
-    const { query_tokens, key_tokens } = this.message;
+    const [query_tokens, key_tokens] = [this.names(0), this.names(1)];
     const type = typeScale(this.root);
     context.font = fontOf(this.root, 16 * type);
     const widest = (tokens, from, count) => Math.max(...tokens.slice(from, from + count).map((token) => context.measureText(clipped(token, 12)).width));
@@ -40,7 +48,7 @@ class HeadMatrix {
     const cell = Math.min((width - rowRoom(rowText) - 4) / columns, (height - 60 * type) / rows);
     const upright = columnText + 6 <= cell;
     // Small cells have small labels, which need less room than they were measured to.
-    const size = Math.min(16 * type, Math.max(10, cell * 0.7)), shrunk = size / (16 * type);
+    const size = Math.min(16 * type, Math.max(12, cell * 0.7)), shrunk = size / (16 * type);
     const rowLabels = rowRoom(rowText * shrunk);
     const columnLabels = upright ? 24 * type : Math.min(112 * type, columnText * shrunk * 0.82 + 16);
     // The last labels lean out over the right edge.
@@ -51,7 +59,7 @@ class HeadMatrix {
     const square = Math.min((width - rowLabels - right) / columns, (height - columnLabels - bottom) / rows);
     return {
       width, height, upright, left: rowLabels, top: columnLabels, right, bottom, across: square * columns, down: square * rows,
-      cell: square, line: square, type, size: Math.min(size, Math.max(10, square * 0.7)),
+      cell: square, line: square, type, size: Math.min(size, Math.max(12, square * 0.7)),
     };
   }
 
@@ -64,6 +72,7 @@ class HeadMatrix {
     this.drawLabels(context, palette, place, focus);
     this.drawFocus(context, palette, place, focus);
     if (this.legend) this.drawScale(context, palette, place);
+    if (this.message.long && !longHead.isWhole(this.message.long)) longHead.drawMap(context, palette, place, this.message.long);
     if (this.drag) {
       const [x0, y0, x1, y1] = this.drag;
       context.strokeStyle = palette.accent;
@@ -149,8 +158,8 @@ class HeadMatrix {
   }
 
   drawRowLabels(context, palette, place, focus) {
-    const { rows, top } = this.shown;
-    const { query_tokens, query_special } = this.message;
+    const { rows, top } = this.shown, query_tokens = this.names(0);
+    const { query_special } = this.message;
     for (const { row: query, strong } of this.labelled(top, rows, (place.size + 2) / place.line, [focus.query])) {
       context.save();
       context.textAlign = "right";
@@ -161,8 +170,8 @@ class HeadMatrix {
   }
 
   drawColumnLabels(context, palette, place, focus) {
-    const { columns, left } = this.shown;
-    const { key_tokens, key_special } = this.message;
+    const { columns, left } = this.shown, key_tokens = this.names(1);
+    const { key_special } = this.message;
     for (const { row: key, strong } of this.labelled(left, columns, (place.size + 2) / place.cell, [focus.key])) {
       context.save();
       context.textAlign = place.upright ? "center" : "left";
@@ -251,11 +260,17 @@ class HeadMatrix {
       const weight = weights[query * key_tokens.length + key];
       lines.push(`${query_tokens[query]} → ${key_tokens[key]}`);
       lines.push(Number.isNaN(weight) ? "masked: may not be attended to" : weight.toFixed(this.message.decimals));
-      lines.push(`query ${query}, key ${key}`);
-    } else if (query >= 0) lines.push(query_tokens[query], `${axes[0]} ${query}`);
-    else if (key >= 0) lines.push(key_tokens[key], `${axes[1]} ${key}`);
+      if (this.message.long && longHead.told(this.message.long)) lines.push(longHead.told(this.message.long));
+      lines.push(`query ${this.number(query, 0)}, key ${this.number(key, 1)}`);
+    } else if (query >= 0) lines.push(query_tokens[query], `${axes[0]} ${this.number(query, 0)}`);
+    else if (key >= 0) lines.push(key_tokens[key], `${axes[1]} ${this.number(key, 1)}`);
     if (lines.length) this.tooltip.show(...pointerIn(event, this.root), lines);
     else this.tooltip.hide();
+  }
+
+  /** Which rows or columns of the whole head a cell stands for. */
+  number(index, axis) {
+    return this.message.long ? longHead.positions(this.message.long, index, axis) : String(index);
   }
 
   end(event) {
@@ -268,7 +283,8 @@ class HeadMatrix {
   }
 
   choose({ query, key }) {
-    if (query >= 0) this.onSelect(`q${query}`);
+    if (this.onCell && query >= 0 && key >= 0) this.onCell(query, key);
+    else if (query >= 0) this.onSelect(`q${query}`);
     else if (key >= 0) this.onSelect(`k${key}`);
   }
 
@@ -300,6 +316,7 @@ class HeadMatrix {
 
   zoomBy(factor, query, key) {
     const shown = this.shown;
+    if (this.asks) return this.zoom({ top: query - (query - shown.top) * factor, left: key - (key - shown.left) * factor, rows: shown.rows * factor, columns: shown.columns * factor });
     const all = [this.message.query_tokens.length, this.message.key_tokens.length];
     const rows = Math.min(all[0], Math.max(2, Math.round(shown.rows * factor)));
     const columns = Math.min(all[1], Math.max(2, Math.round(shown.columns * factor)));
@@ -308,7 +325,9 @@ class HeadMatrix {
     this.zoom(rows === all[0] && columns === all[1] ? null : { top, left, rows, columns });
   }
 
+  /** Show a window of what was sent, or of a long head ask for that part of it. */
   zoom(window) {
+    if (this.asks) return this.onZoom(window);
     this.window = window;
     this.root.dataset.zoom = window ? `${window.rows} x ${window.columns}` : "all";
     this.onZoom(window);

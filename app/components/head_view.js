@@ -1,4 +1,5 @@
-// One head: heatmap and token links side by side, with one selected token in both.
+// One head: heatmap and token links side by side, with one selected token in both; in a long one that is not zoomed, its
+// strongest pairs in the place of links.
 
 const views = new WeakMap();
 const GAP = 14, LINK_STEP = 26, SHORTEST = 340, NARROW = 480;
@@ -7,20 +8,26 @@ class HeadView {
   constructor(root) {
     this.root = root;
     this.tooltip = tooltipIn(root);
-    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found), onStep: (by) => this.step(by), onZoom: () => this.draw() };
+    const told = { onSelect: (token) => this.select(token), onHover: (found) => this.hover(found), onStep: (by) => this.step(by), onZoom: (window) => this.zoom(window) };
     this.matrix = new HeadMatrix(root, root.querySelector(".matrix canvas"), this.tooltip, told);
     this.links = new TokenLinks(root, root.querySelector(".links canvas"), this.tooltip, told);
     this.stop = followPage(root, () => this.draw());
   }
 
-  update(message, pick) {
+  update(message, pick, alone) {
     this.message = message;
     this.pick = pick;
+    const long = message.long;
+    this.matrix.asks = Boolean(long) && !alone;
+    const pooled = this.matrix.asks && long.cell[0] * long.cell[1] > 1;
+    this.matrix.onCell = pooled ? (query, key) => this.pick({ cell: [query, key] }) : null;
+    if (long) longHead.list(this.root.querySelector(".strongest"), long, (query, key) => this.jump(query, key));
+    this.root.dataset.part = long ? long.part.join(",") : "";
     this.selected = message.selected;
     this.hovered = null;
     announceOpen(message.open);
     this.matrix.update(message);
-    this.links.update(message);
+    if (!longHead.crowded(message)) this.links.update(message);
     this.draw();
     // The page around may still move, and with it the room that is left.
     clearTimeout(this.settling);
@@ -60,9 +67,12 @@ class HeadView {
     const across = narrow ? width : Math.round(Math.min(Math.max(width * 0.62, width - 380 * type), this.drawnRoom + 70));
     const height = this.height(narrow ? width : across, narrow);
     this.root.querySelector(".pictures").style.flexDirection = narrow ? "column" : "row";
-    this.root.querySelector(".links").style.height = `${height}px`;
+    const [links, strongest] = [this.root.querySelector(".links"), this.root.querySelector(".strongest")];
+    links.hidden = longHead.crowded(this.message);
+    strongest.hidden = !links.hidden;
+    for (const beside of [links, strongest]) beside.style.height = `${height}px`;
     this.matrix.draw(palette, across, height, this.focus);
-    this.links.draw(palette, narrow ? width : Math.min(width - across - GAP, 520 * type), height - 4, this.focus);
+    if (!links.hidden) this.links.draw(palette, narrow ? width : Math.min(width - across - GAP, 520 * type), height - 4, this.focus);
     this.root.dataset.drawMilliseconds = (performance.now() - started).toFixed(1);
     const { left, top, cell } = this.matrix.place;
     this.root.dataset.place = JSON.stringify({ left, top, step: cell });
@@ -75,6 +85,19 @@ class HeadView {
     if (JSON.stringify(found) === JSON.stringify(this.hovered) && !this.matrix.drag) return;
     this.hovered = found;
     this.draw();
+  }
+
+  zoom(window) {
+    // A wheel turns many times before the answer to its first turn is here.
+    if (this.matrix.asks && performance.now() < this.waitUntil) return;
+    this.waitUntil = performance.now() + 250;
+    if (this.matrix.asks) this.pick({ zoom: longHead.asked(this.message.long, window) });
+    else this.draw();
+  }
+
+  /** Go to one pair of a long head: its query is selected, and what lies around it shown exactly. */
+  jump(query, key) {
+    if (this.matrix.asks) this.pick({ zoom: longHead.around(this.message.long, query, key), pair: [query, key] });
   }
 
   /** Select the next or the previous query row. */
@@ -91,11 +114,11 @@ class HeadView {
   }
 }
 
-function mountHeadView({ data, parentElement, setTriggerValue }) {
+function mountHeadView({ data, parentElement, setTriggerValue, alone = false }) {
   const root = parentElement.querySelector(".headscope");
   if (!views.has(root)) views.set(root, new HeadView(root));
   const view = views.get(root);
-  view.update(unpack(data), (token) => setTriggerValue("pick", token));
+  view.update(unpack(data), (picked) => setTriggerValue("pick", picked), alone);
   return () => {
     view.stop();
     views.delete(root);

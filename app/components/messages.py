@@ -1,5 +1,7 @@
 """What the canvas components are sent: pure functions from arrays and strings to one bytes value."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from app.components.packing import pack, palettes
@@ -43,10 +45,12 @@ def head_view_message(
     common: bool,
     threshold: float,
     same_sequence: bool,
+    long: Mapping | None = None,
 ) -> bytes:
-    """Return the message of one head: exact weights float32 [query, key] with NaN where masked, and both axes.
+    """Return the message of one head: weights float32 [query, key] with NaN where masked, and both axes.
 
     `opened` is (layer, head); `selected` is "" or "q3" (a query row) or "k5" (a key column); `threshold` hides weaker links.
+    `long` says which part of a long head this is; see long_head.js.
     """
     weights = np.where(view.mask, view.weights, np.float32(np.nan)).astype(np.float32)
     header = {
@@ -66,16 +70,18 @@ def head_view_message(
         "decimals": 4,
         "palettes": palettes(),
     }
+    if long is not None:
+        header["long"] = long
     return pack(header, {"weights": weights})
 
 
 def _strongest(thumbnails: Thumbnails) -> list[str]:
-    view = thumbnails.view
+    axes = thumbnails.axes
     names = []
     for layer in range(len(thumbnails.layers)):
         for head, (query, key) in enumerate(thumbnails.strongest[layer]):
             weight = thumbnails.maxima[layer, head]
-            names.append(f"{_short(view.query_tokens[query])} → {_short(view.key_tokens[key])} {weight:.3f}")
+            names.append(f"{_short(axes.query_tokens[query])} → {_short(axes.key_tokens[key])} {weight:.3f}")
     return names
 
 

@@ -31,7 +31,7 @@ class SentenceArcs {
     this.buttons = words.map((text, index) => {
       const word = document.createElement(pickable ? "button" : "span");
       word.textContent = text;
-      word.className = ["word", ...(roles[index] || [])].join(" ");
+      word.className = ["word", ...(index && !gaps[index] ? ["joined"] : []), ...(roles[index] || [])].join(" ");
       word.addEventListener("pointerenter", () => this.show(word, index));
       word.addEventListener("pointerleave", () => this.tooltip.hide());
       if (!pickable) return word;

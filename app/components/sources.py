@@ -19,14 +19,16 @@ class Component:
 COMPONENTS = {
     "head_grid": Component(("head_grid.js",), "mountHeadGrid"),
     "head_comparison": Component(
-        ("head_matrix.js", "head_comparison.js"), "mountHeadComparison", ("head_comparison.css",)
+        ("long_head.js", "head_matrix.js", "head_comparison.js"), "mountHeadComparison", ("head_comparison.css",)
     ),
-    "head_view": Component(("head_matrix.js", "token_links.js", "head_view.js"), "mountHeadView", ("head_view.css",)),
+    "head_view": Component(
+        ("long_head.js", "head_matrix.js", "token_links.js", "head_view.js"), "mountHeadView", ("head_view.css",)
+    ),
     "picture": Component(("picture.js",), "mountPicture", ("picture.css",)),
     "score_grid": Component(("score_grid.js",), "mountScoreGrid"),
     "sentence_arcs": Component(("sentence_arcs.js",), "mountSentenceArcs", ("sentence_arcs.css",)),
     "token_row": Component(("token_row.js",), "mountTokenRow", ("token_row.css",)),
-    "value_matrix": Component(("head_matrix.js", "value_matrix.js"), "mountValueMatrix"),
+    "value_matrix": Component(("long_head.js", "head_matrix.js", "value_matrix.js"), "mountValueMatrix"),
     "talk_player": Component(
         ("talk_player.js",), "mountTalkPlayer", ("talk_player.css",),
         ("head_grid", "head_view", "score_grid", "sentence_arcs", "token_row"),

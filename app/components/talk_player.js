@@ -90,7 +90,7 @@ class TalkPlayer {
     const place = document.createElement("div");
     place.append(template.content.cloneNode(true));
     holder.append(place);
-    return MOUNTS[part.component]({ data: this.message[part.array], parentElement: place, setTriggerValue: () => {} });
+    return MOUNTS[part.component]({ data: this.message[part.array], parentElement: place, setTriggerValue: () => {}, alone: true });
   }
 
   /** Show the parts whose turn has come; arcs and the like come in at a later step than their sentence. */
@@ -145,10 +145,10 @@ class TalkPlayer {
     this.show(this.index, this.step);
   }
 
-  /** Colours of the stage: the page's own, or those of the chosen appearance. */
+  /** Colours of the stage, and of the page behind it where a talk is all of it: its own, or those of the chosen appearance. */
   paint() {
     const colours = this.message.appearances[this.appearance];
-    for (const element of [this.stage, this.dialog]) {
+    for (const element of [this.stage, this.dialog, ...(this.alone ? [document.documentElement] : [])]) {
       for (const name of ["background", "text", "primary", "border"]) {
         if (colours) element.style.setProperty(`--st-${name}-color`, colours[name]);
         else element.style.removeProperty(`--st-${name}-color`);
@@ -175,7 +175,7 @@ class TalkPlayer {
   resize() {
     const height = this.stage.clientHeight;
     if (!height || !this.message) return;
-    this.stage.style.setProperty("--type", Math.max(0.55, height / PAGE_HEIGHT).toFixed(3));
+    this.stage.style.setProperty("--type", Math.max(0.86, height / PAGE_HEIGHT).toFixed(3));
     const parts = [...this.scene.children];
     const gaps = parseFloat(getComputedStyle(this.scene).rowGap || 0) * Math.max(0, parts.length - 1);
     for (const part of parts) {

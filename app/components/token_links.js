@@ -30,7 +30,7 @@ class TokenLinks {
     const rows = Math.max(query_tokens.length, key_tokens.length);
     const type = typeScale(this.root);
     const step = Math.min(34 * type, Math.max(13, (height - 34 * type) / rows));
-    const size = Math.max(11, Math.min(16 * type, step * 0.62, width * 0.066));
+    const size = Math.max(12, Math.min(16 * type, step * 0.62, width * 0.066));
     const longest = Math.max(...query_tokens.concat(key_tokens).map((token) => Math.min(14, Array.from(token).length)));
     const column = Math.min(longest * size * 0.61 + 4, width * 0.36);
     return { width, height: Math.max(height, rows * step + 34 * type), step, size, type, top: 28 * type, column };

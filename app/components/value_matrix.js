@@ -15,7 +15,7 @@ class ValueMap extends HeadMatrix {
       return Math.max(0, ...names.map((name) => context.measureText(clipped(name, 12)).width));
     };
     const line = Math.max(1, Math.min(LINE * type, (tallest - 90 * type) / query_tokens.length));
-    const size = type * Math.min(15, Math.max(11, line * 0.62)), columnSize = 13 * type;
+    const size = type * Math.min(15, Math.max(12, line * 0.62)), columnSize = 13 * type;
     const left = Math.min(0.34 * width, widest(query_tokens, size) + 14);
     const short = key_tokens.every((name) => Array.from(name).length <= SHORT_NAME);
     const names = widest(key_tokens, columnSize);

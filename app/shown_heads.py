@@ -1,0 +1,39 @@
+"""The heads of a run as they are shown, made once and shared: all of them small, and one in full. Imports torch."""
+
+from collections.abc import Callable
+
+from app import cache
+from app.attention_pictures import ShownHead, selected_rows, selected_view
+from app.engine import Run
+from app.selection import Selection
+from model.analysis.strongest_pairs import strongest_pairs
+from model.analysis.thumbnails import Thumbnails, head_thumbnails
+from model.analysis.views import LONGEST_WHOLE
+
+# What decides which weights of a trace a head view shows.
+_OF_A_HEAD = ("layer", "head", "combination", "words", "hide_special", "block")
+
+
+def thumbnails_of(run: Run, selection: Selection, stack: str, progress: Callable[[float], None]) -> Thumbnails:
+    """Return the thumbnails of one stack of a run."""
+    if run.overview is not None and not (selection.words or selection.hide_special):
+        return run.overview.thumbnails(stack, selection.pooling)
+    shape = {"words": selection.words, "hide_special": selection.hide_special, "pooling": selection.pooling}
+    return cache.pictures().get_or_make(
+        (run.key, stack, *shape.values()), lambda: head_thumbnails(run.trace, stack=stack, progress=progress, **shape)
+    )
+
+
+def shown_head(run: Run, selection: Selection, stack: str) -> ShownHead:
+    """Return what is shown of the selected head of a run; of a long one nothing is computed twice."""
+    rows = selected_rows(run.trace, selection, stack)
+    if max(rows.axes.shape) <= LONGEST_WHOLE:
+        return ShownHead(rows, selected_view(rows, selection))
+    head = (run.key, stack, *(getattr(selection, name) for name in _OF_A_HEAD))
+    pairs = cache.pictures().get_or_make_sized(
+        (*head, "pairs"), lambda: tuple(strongest_pairs(rows)), lambda found: 200 * len(found)
+    )
+    view = cache.pictures().get_or_make(
+        (*head, selection.zoom, selection.pooling), lambda: selected_view(rows, selection)
+    )
+    return ShownHead(rows, view, pairs)
