@@ -5,12 +5,11 @@ them, in one run and on one thread; the lowest of three rounds of each.
 """
 
 import random
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from benchmarks.measuring import seconds
 from model import load_model, record
 from model.batching import record_batches
 
@@ -22,13 +21,6 @@ def sentences() -> list[str]:
     """Return sentences of 8 to 24 words, the same in every run."""
     chooser = random.Random(0)
     return [" ".join(chooser.choices(WORDS, k=chooser.randint(8, 24))) for _ in range(SENTENCES)]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the seconds that one call takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def main() -> None:

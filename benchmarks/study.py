@@ -15,7 +15,6 @@ the machine hardly counts.
 import random
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
 
 from benchmarks.batches import WORDS
+from benchmarks.measuring import processor_seconds
 from model import load_model, wrap
 from model.encoding import encode
 from model.loading import LoadedModel
@@ -132,13 +132,6 @@ def report(name: str, ways: dict[str, Callable[[], object]], texts: int) -> None
     for way, found in taken.items():
         ratio = statistics.median(other / own for other, own in zip(found, taken["study"], strict=True))
         print(f"  {way:<34}{statistics.median(found):7.2f} s   the study is {ratio:.2f} times as fast")
-
-
-def processor_seconds(work: Callable[[], object]) -> float:
-    """Return the seconds that this process computes during one call."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
 
 
 def ways(loaded: LoadedModel, eager: LoadedModel, folder: str, count: int) -> dict[str, Callable[[], object]]:
