@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.app_server import browsing, serving
-from tests.browser_actions import FIND, first_picture, settled, wait_for_data
+from tests.browser_actions import FIND, WAIT_MILLISECONDS, first_picture, settled, wait_for_data
 
 SIZES = {"1280": (1280, 800), "1920": (1920, 1080)}
 
@@ -26,7 +26,10 @@ def heads(page) -> None:
     """Wait for the scores, the scatter and the pattern of a head with roles."""
     wait_for_data(page, "score_grid", "selected", "L2 H8")
     wait_for_data(page, "head_view", "title", "L2 H8")
-    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 1")
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 1",
+        timeout=WAIT_MILLISECONDS,
+    )
     settled(page)
 
 
@@ -44,14 +47,16 @@ def states(page) -> None:
 
 def flow(page) -> None:
     """Wait for the routes to a token."""
-    page.wait_for_function(f"() => ({FIND})('picture')?.querySelector('svg')")
+    page.wait_for_function(f"() => ({FIND})('picture')?.querySelector('svg')", timeout=WAIT_MILLISECONDS)
     settled(page)
 
 
 def why(page) -> None:
     """Wait for the chain of numbers and the dimensions."""
     wait_for_data(page, "head_view", "selected", "q10")
-    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length >= 2")
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length >= 2", timeout=WAIT_MILLISECONDS
+    )
     settled(page)
 
 
@@ -63,13 +68,19 @@ def translation(page) -> None:
 
 def position(page) -> None:
     """Wait for the charts of the sinusoids."""
-    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 4")
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 4",
+        timeout=WAIT_MILLISECONDS,
+    )
     settled(page)
 
 
 def cost(page) -> None:
     """Wait for both charts of what was counted."""
-    page.wait_for_function("() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 2")
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length === 2",
+        timeout=WAIT_MILLISECONDS,
+    )
     settled(page)
 
 
