@@ -81,19 +81,41 @@ def selected_view(rows: ViewRows, selection: Selection) -> AttentionView:
 
 def head_message(shown: ShownHead, selection: Selection, stack: str) -> bytes:
     """Return the message of the head component for a selection."""
-    view, title = shown.view, head_title(selection)
+    title = head_title(selection)
+    return _message(
+        shown, selection, title=title, opened=(selection.layer, selection.head), token=selection.token,
+        same=same_sequence(stack), asks=True,
+    )  # fmt: skip
+
+
+def head_beside(
+    rows: ViewRows, selection: Selection, *, title: str, opened: tuple[int, int], token: str = "", same_sequence: bool
+) -> tuple[AttentionView, bytes]:
+    """Return a head that stands beside something else, all of it, and the message of its component.
+
+    A long one is pooled; it can be zoomed as far as its cells.
+    """
+    shown = ShownHead(rows, selected_view(rows, replace(selection, zoom="")))
+    return shown.view, _message(
+        shown, selection, title=title, opened=opened, token=token, same=same_sequence, asks=False
+    )
+
+
+def _message(
+    shown: ShownHead, selection: Selection, *, title: str, opened: tuple[int, int], token: str, same: bool, asks: bool
+) -> bytes:
     rows, columns = shown.rows.axes.shape
     return head_view_message(
-        view,
+        shown.view,
         title=title,
         description=f"Attention of {title}, {rows} queries by {columns} keys.",
-        opened=(selection.layer, selection.head),
-        selected=view.place_of(selection.token),
+        opened=opened,
+        selected=shown.view.place_of(token),
         scale=selection.scale,
         common=selection.common,
         threshold=selection.threshold,
-        same_sequence=same_sequence(stack),
-        long=_long_header(shown) if shown.is_long else None,
+        same_sequence=same,
+        long={**_long_header(shown), "asks": asks} if shown.is_long else None,
     )
 
 

@@ -8,9 +8,8 @@ import streamlit as st
 
 from app import coreference_controls, coreference_exports, explanations, state, talk_controls
 from app import coreference_pictures as pictures
-from app.attention_pictures import same_sequence
+from app.attention_pictures import head_beside, same_sequence
 from app.components.canvases import canvas
-from app.components.messages import head_view_message
 from app.coreference_comparison import Comparison, compare
 from app.coreference_reading import Reading, change_between
 from app.figures.head_table import HeadRow, head_table
@@ -20,7 +19,7 @@ from app.panels import guarded, notice
 from app.progress import progress_bar
 from app.selection import Selection
 from model.analysis.coreference import ranked_heads, word_pair_chance
-from model.analysis.views import attention_view
+from model.analysis.views import view_rows
 from model.loading import LoadedModel
 
 LISTED = 8
@@ -159,15 +158,14 @@ def _luck(trace, reading: Reading, selection: Selection, stack: str) -> str:
 def _open_head(trace, reading: Reading, head: tuple[int, int], selection: Selection, stack: str) -> None:
     """Draw the first of the chosen heads in full, with the mention selected, and say what every other word does there."""
     layer, number = reading.layers[head[0]], head[1]
-    view = attention_view(trace, layer, number, stack=stack, words=True, hide_special=selection.hide_special)
+    rows = view_rows(trace, layer, number, stack=stack, words=True, hide_special=selection.hide_special)
     title = f"L{layer} H{number}"
     st.html(f'<div class="heading"><b>{title}</b><span>in full, words; rows look at columns</span></div>')
     mention = _place(trace, layer, stack, reading.marked.span(reading.marked.mention)[0])
     side = "q" if selection.direction == "from mention" else "k"
-    message = head_view_message(
-        view, title=title, description=f"Attention of {title} between words.", opened=(layer, number),
-        selected="" if mention is None else view.place_of(f"{side}{mention}"), scale=selection.scale,
-        common=selection.common, threshold=selection.threshold, same_sequence=same_sequence(stack),
+    _, message = head_beside(
+        rows, selection, title=title, opened=(layer, number), token="" if mention is None else f"{side}{mention}",
+        same_sequence=same_sequence(stack),
     )  # fmt: skip
     canvas("head_view", message, key="open_head")
 

@@ -6,9 +6,8 @@ import numpy as np
 import streamlit as st
 
 from app import heads_engine, state
-from app.attention_pictures import same_sequence
+from app.attention_pictures import head_beside, same_sequence
 from app.components.canvases import canvas
-from app.components.messages import head_view_message
 from app.figures.head_numbers import HeadNumber, head_numbers
 from app.figures.role_table import role_table
 from app.head_frames import Roles, head_name, score_title
@@ -16,7 +15,7 @@ from app.heads_engine import KeptStudy
 from app.progress import progress_bar
 from app.selection import NEW_INPUT, Selection
 from model.analysis.score_catalog import definition_of
-from model.analysis.views import attention_view
+from model.analysis.views import view_rows
 from model.loading import LoadedModel
 from model.study.records import HeadStudy
 
@@ -95,12 +94,8 @@ def _pattern(loaded: LoadedModel, text: str, stack: str, place: tuple[int, int])
     selection = state.selection()
     with progress_bar("Running the model") as tell:
         trace = heads_engine.sentence(selection, text, loaded, tell).trace
-    view = attention_view(trace, *place, stack=stack)
-    title = head_name(*place)
-    message = head_view_message(
-        view, title=title, description=f"Attention of {title} in one text.", opened=place, selected="", scale=selection.scale,
-        common=selection.common, threshold=selection.threshold, same_sequence=same_sequence(stack),
-    )  # fmt: skip
+    rows = view_rows(trace, *place, stack=stack)
+    _, message = head_beside(rows, selection, title=head_name(*place), opened=place, same_sequence=same_sequence(stack))
     canvas("head_view", message, key="heads_pattern")
     if st.button("Open on the page Attention"):
         state.change(text=text, combination="head", **NEW_INPUT)

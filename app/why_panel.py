@@ -8,10 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from app import engine, flow_engine, flow_explanations, heads_controls, state, states_controls
-from app.attention_pictures import same_sequence
+from app.attention_pictures import head_beside, same_sequence
 from app.choices import EMBEDDINGS
 from app.components.canvases import canvas
-from app.components.messages import head_view_message
 from app.drawing import Picture, export_pictures, show, show_in_rows
 from app.export import cell, describe
 from app.figures.joint_map import joint_map, joint_points
@@ -26,7 +25,7 @@ from app.selection import NEW_INPUT
 from model.analysis.joint_embedding import joint_embedding, strongest_pairs
 from model.analysis.rotary_parts import pair_curves, pair_products, rotary_parts
 from model.analysis.score_parts import ScoreRow, dimension_products, score_row
-from model.analysis.views import attention_view
+from model.analysis.views import AttentionView, view_rows
 from model.errors import HeadscopeError
 from model.loading import LoadedModel
 from model.tokens import Token
@@ -110,24 +109,23 @@ def _show(trace: Trace, stack: str, tokens, pictures: dict[str, Picture]) -> Non
     selection = state.selection()
     left, right = st.columns([0.46, 0.54], gap="medium")
     with left:
-        view = attention_view(trace, selection.layer, selection.head, stack=stack)
-        title = head_name(selection.layer, selection.head)
-        message = head_view_message(
-            view, title=title, description=f"Attention of {title}.", opened=(selection.layer, selection.head),
-            selected=f"q{selection.position}", scale=selection.scale, common=selection.common, threshold=selection.threshold,
-            same_sequence=same_sequence(stack),
+        view, message = head_beside(
+            view_rows(trace, selection.layer, selection.head, stack=stack), selection,
+            title=head_name(selection.layer, selection.head), opened=(selection.layer, selection.head),
+            token=f"q{selection.position}", same_sequence=same_sequence(stack),
         )  # fmt: skip
-        canvas("head_view", message, key="why_head", on_pick=state.on_pick("why_head", _pick))
+        canvas("head_view", message, key="why_head", on_pick=state.on_pick("why_head", partial(_pick, view)))
         st.html(f'<p class="hint">{html.escape(flow_explanations.WHY)}</p>')
     with right:
         show(pictures["chain"], "chain")
         show(pictures["dimensions"], "dimensions")
 
 
-def _pick(place: str) -> None:
+def _pick(view: AttentionView, place: str) -> None:
     """A row that is clicked is the query, a column the key."""
-    if place:
-        state.change(**{"position" if place[0] == "q" else "key_position": int(place[1:])})
+    token = view.token_at(place)
+    if token:
+        state.change(**{"position" if token[0] == "q" else "key_position": int(token[1:])})
 
 
 def _plane(trace: Trace, stack: str, tokens) -> dict[str, Picture]:

@@ -6,14 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from app import engine, explanations, export, exporting, position_controls, state
+from app.attention_pictures import head_beside
 from app.components.canvases import canvas
 from app.components.coreference_messages import score_grid_message
-from app.components.messages import head_view_message
 from app.exporting import Files, picture_makers
 from app.figures.score_grid import score_grid
 from app.figures.theme import Theme
 from app.progress import progress_bar
-from model.analysis.views import attention_view
+from model.analysis.views import view_rows
 from model.analysis.word_order import order_scores, reordered, word_order
 from model.loading import LoadedModel
 from model.tokens import word_spans
@@ -78,14 +78,10 @@ def _opened(trace: Trace, stack: str) -> tuple[int, int]:
 def _open_head(trace: Trace, stack: str, key: str, name: str) -> None:
     selection = state.selection()
     layer, head = _opened(trace, stack)
-    view = attention_view(trace, layer, head, stack=stack, words=True, hide_special=True)
+    rows = view_rows(trace, layer, head, stack=stack, words=True, hide_special=True)
     title = f"L{layer} H{head}"
     st.html(f'<div class="heading"><b>{title}</b><span>{name.lower()}; rows look at columns</span></div>')
-    message = head_view_message(
-        view, title=f"{title} {name.lower()}", description=f"Attention of {title} between words, {name.lower()}.",
-        opened=(layer, head), selected="", scale=selection.scale, common=selection.common, threshold=selection.threshold,
-        same_sequence=True,
-    )  # fmt: skip
+    _, message = head_beside(rows, selection, title=f"{title} {name.lower()}", opened=(layer, head), same_sequence=True)
     canvas("head_view", message, key=f"order_{key}")
 
 

@@ -18,7 +18,7 @@ class HeadView {
     this.message = message;
     this.pick = pick;
     const long = message.long;
-    this.matrix.asks = Boolean(long) && !alone;
+    this.matrix.asks = Boolean(long?.asks) && !alone;
     const pooled = this.matrix.asks && long.cell[0] * long.cell[1] > 1;
     this.matrix.onCell = pooled ? (query, key) => this.pick({ cell: [query, key] }) : null;
     if (long) longHead.list(this.root.querySelector(".strongest"), long, (query, key) => this.jump(query, key));

@@ -1,6 +1,7 @@
 // A head of many tokens. What is sent is one part of it, pooled where that is large; to zoom is to ask for another part.
 // `message.long` holds: part [top, left, rows, columns] and whole [rows, columns], in rows and columns of the whole head;
-// cell [rows, columns] that one cell covers; pooling; strongest [query, key, weight, query token, key token] of all of it.
+// cell [rows, columns] that one cell covers; pooling; asks, whether there is somebody to ask for another part; strongest
+// [query, key, weight, query token, key token] of all of it.
 
 const FEWEST = 8, AROUND = 64, MOST_LINKED = 96;
 
