@@ -128,14 +128,14 @@ def _maps(loaded: LoadedModel, own: _Sizes, length: int, attended: int, dense: b
     if dense:
         return one * (own.layers + _EAGER_COPIES)
     config = loaded.model.config.get_text_config()
-    if getattr(config, "attn_logit_softcapping", None) is not None or _has_sinks(loaded):
+    if _setting(config, "attn_logit_softcapping") is not None or _has_sinks(loaded):
         # No fused kernel has a softcap or sinks: scores are written out, in float32.
         return own.heads * length * attended * _FLOAT32 * _EAGER_COPIES
-    if getattr(config, "relative_attention_num_buckets", None) is not None:
+    if _setting(config, "relative_attention_num_buckets") is not None:
         # A bias of positions (T5) is one for all layers, and is added to the mask once more.
         return 2 * one
     # A mask of windows is one for all heads; any other is left out where nothing is padded.
-    return 2 * one // own.heads if getattr(config, "sliding_window", None) is not None else 0
+    return 2 * one // own.heads if _setting(config, "sliding_window") is not None else 0
 
 
 @_once_per_model
@@ -153,7 +153,7 @@ def _kept_width(loaded: LoadedModel, own: _Sizes) -> int:
     """Return the numbers per token that stay because of queries, keys and values."""
     separate = (own.heads + 2 * own.key_heads) * own.d_head
     # Where one matrix makes all three and queries and keys are then turned, the values keep what it made alive as a whole.
-    turned = getattr(loaded.model.config, "rope_parameters", None) is not None
+    turned = _setting(loaded.model.config, "rope_parameters") is not None
     fused = turned and any(
         separate in weight.shape and own.d_model in weight.shape for _, weight in loaded.model.named_parameters()
     )
@@ -182,5 +182,15 @@ def _sizes(loaded: LoadedModel, decoder: bool) -> _Sizes:
 
 def _first(config: Any, *names: str, default: int) -> int:
     """Return the first of these settings that is a whole number; configs name the same thing differently."""
-    found = (getattr(config, name, None) for name in names)
+    found = (_setting(config, name) for name in names)
     return next((value for value in found if type(value) is int and value > 0), default)
+
+
+def _setting(config: Any, name: str) -> Any:
+    """Return a setting; the largest of all layers where they have one each (Gemma 4)."""
+    try:
+        return getattr(config, name, None)
+    except RuntimeError:
+        # transformers refuses to name one for all; the class of its error stands in no public module.
+        values = [getattr(config.per_layer_config[layer], name, None) for layer in range(config.num_hidden_layers)]
+        return max((value for value in values if type(value) is int), default=None)

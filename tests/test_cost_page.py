@@ -113,6 +113,6 @@ def test_every_chart_is_exported_in_every_format(picture):
     assert made["SVG"].startswith(b"<svg")
     assert made["PDF"].startswith(b"%PDF")
     assert made["PNG"].startswith(b"\x89PNG")
-    assert made["CSV"].decode().startswith(f"kind,n,d,{picture.split()[0]},")
+    assert made["CSV"].decode().startswith(f'"kind","n","d","{picture.split()[0]}",')
     assert ("counted, not measured" in made["SVG"].decode()) == picture.startswith(OPERATIONS)
     assert export.file_name(files.name, "SVG") == f"headscope_cost_{picture.replace(' ', '_')}.svg"

@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from app.figures.svg import clean
 from app.figures.theme import TEXT_FONT, Theme
 
 NUMBER_SIZE = 16
@@ -10,6 +11,14 @@ _TITLE_SIZE = 18
 # Streamlit adds to each side, so each must be named; and it fits a chart into its place, legend and all, unless the chart says
 # that it grows.
 _PADDING = dict(left=14, top=14, right=14, bottom=14)
+
+
+def chart_words(text: str) -> str:
+    """Return a text as a title of a chart: without what XML cannot hold, and with a backslash of another kind.
+
+    Vega-Lite writes titles into expressions, where it escapes quotes but no backslash.
+    """
+    return clean(text).replace("\\", "⧵")
 
 
 def dressed(chart, theme: Theme, description: str, **size):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from app.figures.chart_extents import equal_units, extent, intervals
-from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
+from app.figures.chart_theme import NUMBER_SIZE, chart_words, dressed, empty_chart
 from app.figures.head_colours import coloured
 from app.figures.label_places import label_places
 from app.figures.score_grid import written
@@ -62,8 +62,9 @@ def head_scatter(
     rows = rows[rows["chosen"] | rows.index.isin(far.nlargest(MOST_HEADS).index)]
     # The value of a baseline stands between the plot and the legend; the numbers of the axis leave it room at the left.
     place = dict(orient="top", offset=12 if baselines[0] is None else 30)
-    rows, looks = coloured(rows, clean(colour_title), theme, width + _AXIS * axes, place)
-    titles = {"x": clean(x_title) or "across", "y": clean(y_title) or "up", "colour": clean(colour_title) or "colour"}
+    rows, looks = coloured(rows, chart_words(colour_title), theme, width + _AXIS * axes, place)
+    named_axes = {"x": (x_title, "across"), "y": (y_title, "up"), "colour": (colour_title, "colour")}
+    titles = {name: chart_words(title) or other for name, (title, other) in named_axes.items()}
     places = _axis(alt.X, "x", x_title, plane.x, width, axes), _axis(alt.Y, "y", y_title, plane.y, height, axes)
     shown, tips = _tips(rows, titles, axes)
     layers = [
@@ -89,7 +90,7 @@ def _known(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
             rows[own] = frame[found if found in frame else own].to_numpy(dtype=float)
     for column in ("colour", "text"):
         if column in frame:
-            rows[column] = frame[column].to_numpy()
+            rows[column] = [clean(value) if isinstance(value, str) else value for value in frame[column]]
     if "text" in rows:
         rows["text"] = [clean(str(text)) for text in rows["text"].fillna("")]
     return rows[np.isfinite(rows["x"]) & np.isfinite(rows["y"])].reset_index(drop=True)
@@ -103,7 +104,7 @@ def _from_middle(rows: pd.DataFrame, plane: _Plane) -> pd.Series:
 
 def _axis(kind, name: str, title: str, domain: tuple[float, float], side: float, axes: bool):
     """Return an axis whose title has at most two lines, each no longer than the `side`."""
-    lines = textwrap.wrap(clean(title), max(8, int(side / _TITLE_CHARACTER)), max_lines=2, placeholder="…")
+    lines = textwrap.wrap(chart_words(title), max(8, int(side / _TITLE_CHARACTER)), max_lines=2, placeholder="…")
     axis = alt.Axis(title=lines or None, tickCount=6) if axes else None
     return kind(f"{name}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=axis)
 
