@@ -41,7 +41,7 @@ run: setup ## start the app on localhost and open it in a browser (PORT=8501, HE
 test: lint ## run every check: lint, pytest, coverage (JOBS=2 at a time; ARGS="-k name" goes to pytest alone)
 	@$(PY) -m tests.chromium
 ifeq ($(strip $(ARGS)),)
-	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder --cov --cov-report=term
 else
 	$(PY) -m pytest $(ARGS)
 endif

@@ -16,12 +16,14 @@ _OF_A_HEAD = ("layer", "head", "combination", "words", "hide_special", "block")
 
 def thumbnails_of(run: Run, selection: Selection, stack: str, progress: Callable[[float], None]) -> Thumbnails:
     """Return the thumbnails of one stack of a run."""
-    if run.overview is not None and not (selection.words or selection.hide_special):
-        return run.overview.thumbnails(stack, selection.pooling)
     shape = {"words": selection.words, "hide_special": selection.hide_special, "pooling": selection.pooling}
-    return cache.pictures().get_or_make(
-        (run.key, stack, *shape.values()), lambda: head_thumbnails(run.trace, stack=stack, progress=progress, **shape)
-    )
+
+    def make() -> Thumbnails:
+        if run.overview is not None and not (selection.words or selection.hide_special):
+            return run.overview.thumbnails(stack, selection.pooling)
+        return head_thumbnails(run.trace, stack=stack, progress=progress, **shape)
+
+    return cache.pictures().get_or_make((run.key, stack, *shape.values()), make)
 
 
 def shown_head(run: Run, selection: Selection, stack: str) -> ShownHead:
