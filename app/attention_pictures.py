@@ -15,6 +15,8 @@ from model.analysis.views import LONGEST_WHOLE, AttentionView, view_rows, whole_
 from model.trace import SEQUENCES, Trace
 
 SEGMENTS = {"A": 0, "B": 1}
+# Rows and columns of a head seen from afar: as many as a screen shows, so that a click is answered at once.
+MOST_CELLS = 342
 
 
 def fitted(selection: Selection, trace: Trace) -> Selection:
@@ -76,7 +78,9 @@ def selected_view(rows: ViewRows, selection: Selection) -> AttentionView:
     """Return all of a head, or of a long one the part that the selection has zoomed to."""
     if max(rows.axes.shape) <= LONGEST_WHOLE:
         return whole_view(rows)
-    return pooled_view(rows, Window.from_text(selection.zoom), pooling=selection.pooling)
+    window = (Window.from_text(selection.zoom) or Window(0, 0, *rows.axes.shape)).fitted(rows.axes)
+    exact = max(window.rows, window.columns) <= LONGEST_WHOLE
+    return pooled_view(rows, window, size=LONGEST_WHOLE if exact else MOST_CELLS, pooling=selection.pooling)
 
 
 def head_message(shown: ShownHead, selection: Selection, stack: str) -> bytes:

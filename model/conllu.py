@@ -10,8 +10,8 @@ from typing import Any
 from conllu.exceptions import ParseException
 from conllu.parser import DEFAULT_FIELD_PARSERS, DEFAULT_FIELDS, parse_comment_line, parse_line
 
+from model.corpora import read_text
 from model.errors import HeadscopeError
-from model.training.corpora import read_text
 
 Span = tuple[int, int]
 _PARSERS = {name: DEFAULT_FIELD_PARSERS[name] for name in ("id", "head", "misc")}

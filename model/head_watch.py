@@ -39,7 +39,7 @@ class HeadWatch:
         self.keeps_trace = keeps_trace
         self.seen: dict[int, SeenLayer] = {}
         # What layers share is kept beside its facts, so that its address is not given to another one.
-        self._facts: dict[tuple[Any, ...], tuple[LazyLayer, MaskFacts]] = {}
+        self._facts: dict[tuple[Any, ...], tuple[list[Tensor], MaskFacts]] = {}
 
     def saw(self, layers: Sequence[AttentionLayer]) -> bool:
         """Say whether every layer of the run was seen."""
@@ -74,7 +74,8 @@ class HeadWatch:
     def _known(self, layer: LazyLayer, size: int) -> MaskFacts:
         key = (*mask_key(layer), size)
         if key not in self._facts:
-            self._facts[key] = layer, mask_facts(layer, size)
+            shared = [part for part in (layer.mask, layer.bias) if part is not None]
+            self._facts[key] = shared, mask_facts(layer, size)
         return self._facts[key][1]
 
 

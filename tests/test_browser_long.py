@@ -37,18 +37,18 @@ def test_a_drag_shows_that_part_exactly_and_a_double_click_all_of_it(opened):
     place = json.loads(read_data(opened, "head_view", "place"))
     box = canvas_of(opened, "head_view").bounding_box()
     left, top, step = box["x"] + place["left"], box["y"] + place["top"], place["step"]
-    opened.mouse.move(left + 30 * step, top + 200 * step)
+    opened.mouse.move(left + 25 * step, top + 150 * step)
     opened.mouse.down()
-    opened.mouse.move(left + 90 * step, top + 240 * step, steps=4)
+    opened.mouse.move(left + 75 * step, top + 180 * step, steps=4)
     opened.mouse.up()
     opened.wait_for_function("() => document.body.innerText.includes(': exact')")
     settled(opened)
     first_row, first_column, rows, columns = part_of(opened)
-    # A cell stands for three tokens; the drag may begin and end within one.
-    assert abs(first_row - 600) <= 3
-    assert abs(first_column - 90) <= 3
-    assert abs(rows - 123) <= 6
-    assert abs(columns - 183) <= 6
+    # A cell stands for four tokens; the drag may begin and end within one.
+    assert abs(first_row - 600) <= 4
+    assert abs(first_column - 100) <= 4
+    assert abs(rows - 124) <= 8
+    assert abs(columns - 204) <= 8
     canvas_of(opened, "head_view").dblclick(position={"x": place["left"] + 40, "y": place["top"] + 40})
     wait_for_data(opened, "head_view", "part", WHOLE)
 
@@ -82,12 +82,10 @@ def test_a_word_is_found_and_the_keyboard_goes_back(opened):
 def test_a_click_in_a_pooled_cell_selects_its_strongest_query(opened):
     place = json.loads(read_data(opened, "head_view", "place"))
     box = canvas_of(opened, "head_view").bounding_box()
-    opened.mouse.click(
-        box["x"] + place["left"] + 100.5 * place["step"], box["y"] + place["top"] + 200.5 * place["step"]
-    )
-    wait_for_data(opened, "head_view", "selected", "q200")
+    opened.mouse.click(box["x"] + place["left"] + 75.5 * place["step"], box["y"] + place["top"] + 150.5 * place["step"])
+    wait_for_data(opened, "head_view", "selected", "q150")
     settled(opened)
-    opened.wait_for_function("() => /token=q60[012]/.test(location.search)")
+    opened.wait_for_function("() => /token=q60[0123]/.test(location.search)")
     assert "looks at" in opened.locator(".token-lists").first.inner_text()
 
 

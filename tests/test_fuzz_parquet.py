@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import tests.fuzz_profile  # noqa: F401 - how long the search is
+from model import corpora
 from model.analysis.role_labels import role_labels
 from model.conllu import ParsedSentence, parse_conllu, read_conllu
 from model.coreference_results import read_results, write_json
@@ -32,7 +33,6 @@ from model.study.corpus import read_corpus
 from model.study.records import COLUMNS
 from model.study.results import read_study, write_study
 from model.study.running import local_chunks, study_corpus
-from model.training import corpora
 from model.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from model.training.run_record import read_run
 from tests.hostile_files import DEEP, HOSTILE_VALUES, bounded_memory, changed_json, mutated, quiet, read_or_refused  # noqa: F401

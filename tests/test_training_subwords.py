@@ -6,8 +6,8 @@ import io
 import pytest
 import sentencepiece
 
+from model.corpora import read_lines, read_parallel
 from model.errors import HeadscopeError
-from model.training.corpora import read_lines, read_parallel
 from model.training.subwords import as_transformers, learn_subwords
 from tests.tiny_tokenizers import CORPUS
 

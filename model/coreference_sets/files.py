@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+from model.corpora import existing_path, read_text
 from model.errors import HeadscopeError
-from model.training.corpora import existing_path, read_text
 
 # Longer than any field of the published sets; a file of something else should not fill the memory.
 _LONGEST_FIELD = 1_000_000

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from model.corpora import check_parallel, read_lines, read_text
 from model.errors import HeadscopeError
 from model.evaluation.bleu import corpus_bleu
 from model.evaluation.heads import pattern_scores
@@ -25,7 +26,6 @@ from model.length_results import LengthCurve, LengthResults, write_length_result
 from model.loading import LoadedModel, load_model
 from model.recorded_trace import versions
 from model.result_files import write_file
-from model.training.corpora import check_parallel, read_lines, read_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from model.conllu import ParsedSentence, read_conllu
+from model.corpora import existing_path, read_text
 from model.errors import HeadscopeError
 from model.tokenization import call_tokenizer
-from model.training.corpora import existing_path, read_text
 
 UNITS = ("line", "sentence", "window")
 KINDS = (".conllu", ".txt", ".md")

@@ -17,10 +17,10 @@ import transformers
 from tqdm import tqdm
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from model.corpora import read_parallel, read_text
 from model.errors import HeadscopeError
 from model.evaluation.language import running_text
 from model.file_writing import whole_folder
-from model.training.corpora import read_parallel, read_text
 from model.training.language import LanguageTask, joined_stream
 from model.training.loop import PRECISIONS, Recipe, Task, train
 from model.training.recipes import DECODERS, TRANSLATORS, TrainedModel
