@@ -1,7 +1,11 @@
 """What is asked of every page in a browser: no finding of axe-core, a focus that is seen, nothing too wide or too small."""
 
+import os
 from functools import cache
 from importlib.resources import files
+
+# Every page in every look takes many minutes: with HEADSCOPE_THOROUGH=1 all are tried, else those that differ most.
+THOROUGH = os.environ.get("HEADSCOPE_THOROUGH", "") not in ("", "0")
 
 SERIOUS = ("serious", "critical")
 TABS = 160

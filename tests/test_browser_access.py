@@ -10,7 +10,7 @@ from app.scenes import shown
 from app.standalone import standalone_html
 from app.talk_export import talk_html
 from tests.browser_actions import canvas_of, settled, wait_for_data
-from tests.page_checks import TABS, findings, walk_with_tab
+from tests.page_checks import TABS, THOROUGH, findings, walk_with_tab
 from tests.screenshots import PAGES as WAITS
 from tests.screenshots import SELECTIONS
 from tests.test_export_pages import COMPONENTS, message_of
@@ -18,6 +18,8 @@ from tests.test_export_pages import COMPONENTS, message_of
 pytestmark = pytest.mark.browser
 
 NAMES = [page.url_path for page in PAGES]
+# Pages of canvases, of charts, of one picture, and of a stage.
+DIFFERENT = ("attention", "heads", "flow", "talk")
 
 
 @pytest.fixture
@@ -45,8 +47,10 @@ def test_every_page_is_looked_at():
     assert set(NAMES) == set(WAITS)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [(name, "light") for name in NAMES] + [(name, "dark") for name in (NAMES if THOROUGH else DIFFERENT)],
+)
 def test_nothing_serious_is_found(opened, name, scheme):
     page = opened(name, scheme)
     found = findings(page)
@@ -104,7 +108,7 @@ def test_nothing_serious_is_found_in_a_talk_of_its_own(chromium, tmp_path, schem
     context.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES if THOROUGH else DIFFERENT)
 def test_everything_is_reached_with_tab_and_the_focus_is_seen(opened, name):
     page = opened(name)
     stops, unreached, unseen = walk_with_tab(page)

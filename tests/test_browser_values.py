@@ -37,7 +37,11 @@ def shown(chromium, tmp_path):
         path = tmp_path / "values.html"
         path.write_text(page_of_its_own, encoding="utf-8")
         context = chromium.new_context(
-            viewport={"width": width, "height": 800}, offline=True, color_scheme="dark" if dark else "light"
+            viewport={"width": width, "height": 800},
+            offline=True,
+            color_scheme="dark" if dark else "light",
+            # The page is changed so that it keeps what was picked: its policy would refuse that script.
+            bypass_csp=True,
         )
         contexts.append(context)
         page = context.new_page()
