@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +61,18 @@ def mutated(draw: st.DrawFn, whole: bytes) -> bytes:
 def changed_json(draw: st.DrawFn, plain: Any) -> Any:
     """Return a copy of JSON data in which one or several values are hostile, missing, doubled or one too many."""
     plain = json.loads(json.dumps(plain))
+    # Drawn values are copied: one that is changed again must not change what is drawn later, nor hold itself.
     for _ in range(draw(st.integers(1, 3))):
         within, key = _place(draw, plain)
         match draw(st.sampled_from(["value", "value", "value", "missing", "more", "swap"])):
             case "value":
-                within[key] = draw(HOSTILE_VALUES)
+                within[key] = deepcopy(draw(HOSTILE_VALUES))
             case "missing":
                 del within[key]
             case "more" if isinstance(within, list):
-                within.insert(0, draw(HOSTILE_VALUES))
+                within.insert(0, deepcopy(draw(HOSTILE_VALUES)))
             case "more":
-                within[draw(st.text(max_size=10))] = draw(HOSTILE_VALUES)
+                within[draw(st.text(max_size=10))] = deepcopy(draw(HOSTILE_VALUES))
             case _:
                 # A value that is right at another place.
                 elsewhere, other = _place(draw, plain)
