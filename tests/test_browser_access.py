@@ -18,8 +18,8 @@ from tests.test_export_pages import COMPONENTS, message_of
 pytestmark = pytest.mark.browser
 
 NAMES = [page.url_path for page in PAGES]
-# Pages of canvases, of charts, of one picture, and of a stage.
-DIFFERENT = ("attention", "heads", "flow", "talk")
+# A page of canvases and one of charts.
+DIFFERENT = ("attention", "heads")
 
 
 @pytest.fixture
