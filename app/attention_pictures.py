@@ -55,11 +55,6 @@ class ShownHead:
         """Whether the view is a part, pooled where that is large."""
         return isinstance(self.view, PooledView)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of the arrays, in bytes."""
-        return self.view.nbytes
-
 
 def selected_rows(trace: Trace, selection: Selection, stack: str) -> ViewRows:
     """Return the rows of the weights that the selection asks for, on demand."""

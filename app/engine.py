@@ -55,7 +55,8 @@ def run_key(selection: Selection) -> tuple:
     beams = selection.beams if selection.method == "beam" else None
     written = (selection.new_tokens, selection.method, selection.seed, beams)
     pair = selection.second if selection.pair else None
-    cut = (selection.keep, selection.window_start) if selection.cut else None
+    start = selection.window_start if selection.keep == "window" else 0
+    cut = (selection.keep, start) if selection.cut else None
     return *model_key(selection), selection.text, pair, selection.chat, selection.target, cut, written
 
 
