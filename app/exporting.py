@@ -30,12 +30,14 @@ def export_popover(pictures: Mapping[str, str], files: Callable[[str, Theme], Fi
             "Picture", list(pictures), format_func=pictures.get, key="export_picture", default=first
         )
         appearance = st.segmented_control("Appearance", ["light", "dark"], key="export_theme", default="light")
-        found = files(picture if picture in pictures else first, theme(appearance or "light"))
+        picture, appearance = picture if picture in pictures else first, appearance or "light"
+        found = files(picture, theme(appearance))
         with st.container(horizontal=True, gap="small"):
             for extension, make in found.makers.items():
+                # A button of its own for each picture: what is clicked is never the file of the one shown before.
                 st.download_button(
-                    extension, data=make, mime=export.MIME[extension], on_click="ignore", key=f"export_{extension}",
-                    file_name=export.file_name(found.name, extension),
+                    extension, data=make, mime=export.MIME[extension], on_click="ignore",
+                    key=f"export_{picture}_{appearance}_{extension}", file_name=export.file_name(found.name, extension),
                 )  # fmt: skip
         st.caption("Each file says which model, layer, head and versions it came from.")
 

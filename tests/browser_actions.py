@@ -1,6 +1,7 @@
 """What a person does in the browser tests: find a canvas, point at a head or a cell, wait for a picture."""
 
 import json
+from pathlib import Path
 
 # The components stand in shadow roots; the first canvas of a component's root is its main one.
 FIND = """(name) => {
@@ -37,6 +38,15 @@ def settled(page) -> None:
     """Wait until the page has come to rest."""
     page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached", timeout=WAIT_MILLISECONDS)
     page.wait_for_timeout(400)
+
+
+def download(page, picture: str, extension: str, folder: Path) -> Path:
+    """Click the button of a picture's file in the open export popover, once it is there, and return the file."""
+    with page.expect_download(timeout=WAIT_MILLISECONDS) as found:
+        page.locator(f".st-key-export_{picture}_light_{extension} button").click()
+    path = folder / found.value.suggested_filename
+    found.value.save_as(path)
+    return path
 
 
 def read_data(page, component: str, name: str) -> str:

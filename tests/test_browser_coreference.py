@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from tests.browser_actions import canvas_of, margin_place, wait_for_data
+from tests.browser_actions import canvas_of, download, margin_place, wait_for_data
 
 pytestmark = pytest.mark.browser
 
@@ -86,14 +86,8 @@ def test_hostile_text_is_text(server, tab):
 
 def test_the_arcs_are_exported(page, tmp_path):
     page.get_by_role("button", name="Export").click()
-    page.wait_for_timeout(600)
-    files = {}
-    for extension in ("SVG", "PDF", "CSV", "HTML"):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=extension, exact=True).click()
-        path = tmp_path / download.value.suggested_filename
-        download.value.save_as(path)
-        files[extension] = path.read_bytes()
+    formats = ("SVG", "PDF", "CSV", "HTML")
+    files = {extension: download(page, "arcs", extension, tmp_path).read_bytes() for extension in formats}
     frame = pd.read_csv(io.BytesIO(files["CSV"]))
     assert frame[frame.text == "animal"].weight.item() == pytest.approx(0.677, abs=1e-3)
     assert frame[frame.role == "mention"].text.item() == "it"

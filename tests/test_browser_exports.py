@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from tests.browser_actions import canvas_of, first_picture
+from app.attention_exports import PICTURES
+from tests.browser_actions import canvas_of, download, first_picture
 
 pytestmark = pytest.mark.browser
 
@@ -20,28 +21,21 @@ FORMATS = ("SVG", "PDF", "PNG", "CSV", "NPZ", "HTML")
 def download_all(page, picture: str, folder) -> dict[str, bytes]:
     """Choose a picture in the export popover and download each format."""
     page.get_by_role("button", name="Export").click()
-    page.get_by_role("radio", name=picture, exact=True).click()
-    page.wait_for_timeout(800)
-    files = {}
-    for extension in FORMATS:
-        with page.expect_download() as download:
-            page.get_by_role("button", name=extension, exact=True).click()
-        path = folder / download.value.suggested_filename
-        download.value.save_as(path)
-        files[path.name] = path.read_bytes()
-    return files
+    page.get_by_role("radio", name=PICTURES[picture], exact=True).click()
+    paths = [download(page, picture, extension, folder) for extension in FORMATS]
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def by_format(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name.rsplit(".", 1)[1].upper(): data for name, data in files.items()}
 
 
-@pytest.mark.parametrize(("picture", "kind"), [("Heatmap", "heatmap"), ("Links", "links")])
-def test_head_downloads(server, tab, tmp_path, picture, kind):
+@pytest.mark.parametrize("picture", ["heatmap", "links"])
+def test_head_downloads(server, tab, tmp_path, picture):
     tab.goto(server)
     first_picture(tab, "L3 H1")
     files = download_all(tab, picture, tmp_path)
-    assert set(files) == {f"headscope_minilm_L3-H1_{kind}.{extension.lower()}" for extension in FORMATS}
+    assert set(files) == {f"headscope_minilm_L3-H1_{picture}.{extension.lower()}" for extension in FORMATS}
     data = by_format(files)
     assert "animal" in "".join(ElementTree.fromstring(data["SVG"]).itertext())
     reader = PdfReader(io.BytesIO(data["PDF"]))
@@ -60,7 +54,7 @@ def test_head_downloads(server, tab, tmp_path, picture, kind):
 def test_grid_downloads(server, tab, tmp_path):
     tab.goto(server)
     first_picture(tab, "L3 H1")
-    data = by_format(download_all(tab, "All heads", tmp_path))
+    data = by_format(download_all(tab, "grid", tmp_path))
     assert len(pd.read_csv(io.BytesIO(data["CSV"]))) == 6 * 12 * 16 * 16
     with np.load(io.BytesIO(data["NPZ"])) as arrays:
         assert arrays["layer_3"].shape == (12, 16, 16)
@@ -68,7 +62,7 @@ def test_grid_downloads(server, tab, tmp_path):
     assert data["PDF"].startswith(b"%PDF")
 
 
-@pytest.mark.parametrize(("picture", "component"), [("Heatmap", "head_view"), ("All heads", "head_grid")])
+@pytest.mark.parametrize(("picture", "component"), [("heatmap", "head_view"), ("grid", "head_grid")])
 def test_html_opens_with_the_network_off(server, tab, tmp_path, chromium, picture, component):
     tab.goto(server)
     first_picture(tab, "L3 H1")
