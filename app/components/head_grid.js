@@ -108,8 +108,24 @@ class HeadGrid {
     return colours;
   }
 
+  /** Draw the tiles, painted anew only for another message, palette or place: most draws move a mark and nothing else. */
   drawTiles(context, ratio, palette, place) {
-    const { layers, heads, tiles, maxima, common } = this.message;
+    const made = [palette.background, ratio, place];
+    if (this.paintedOf !== this.message || JSON.stringify(made) !== this.paintedFor) {
+      this.painted = this.paintTiles(ratio, palette, place);
+      this.paintedOf = this.message;
+      this.paintedFor = JSON.stringify(made);
+    }
+    context.save();
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(this.painted, 0, 0);
+    context.restore();
+  }
+
+  /** All tiles as a canvas of its own, as large as the one that is seen. */
+  paintTiles(ratio, palette, place) {
+    const { layers, heads, maxima, common } = this.message;
+    const { context } = sharpContext(document.createElement("canvas"), place.width, place.height);
     const side = Math.round(place.side * ratio);
     const image = context.createImageData(side, side);
     const shared = common ? this.codeColours(palette, 1) : null;
@@ -117,15 +133,16 @@ class HeadGrid {
       for (let head = 0; head < heads; head++) {
         const index = row * heads + head;
         const colours = shared || this.codeColours(palette, maxima[index]);
-        this.paintTile(image, side, tiles, index, colours);
+        this.paintTile(image, side, index, colours);
         context.putImageData(image, Math.round((place.left + head * place.step) * ratio), Math.round((place.top + row * place.step) * ratio));
       }
     }
+    return context.canvas;
   }
 
   /** Each pixel shows the largest code among the cells that it covers, so that a sparse head does not look empty. */
-  paintTile(image, side, tiles, index, colours) {
-    const { rows, columns } = this.message;
+  paintTile(image, side, index, colours) {
+    const { rows, columns, tiles } = this.message;
     const start = index * rows * columns;
     for (let y = 0; y < side; y++) {
       const first = Math.floor((y * rows) / side), last = Math.max(first + 1, Math.floor(((y + 1) * rows) / side));
