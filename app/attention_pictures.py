@@ -7,6 +7,7 @@ import numpy as np
 from app.components.messages import head_view_message
 from app.selection import Selection
 from model.analysis.blocks import segment_block
+from model.analysis.head_from_afar import HeadFromAfar, head_from_afar
 from model.analysis.pooled_views import PooledView, Window, pooled_view
 from model.analysis.strongest_pairs import Pair
 from model.analysis.token_looks import TokenLooks, looks_of_rows, looks_of_view
@@ -76,6 +77,11 @@ def selected_view(rows: ViewRows, selection: Selection) -> AttentionView:
     window = (Window.from_text(selection.zoom) or Window(0, 0, *rows.axes.shape)).fitted(rows.axes)
     exact = max(window.rows, window.columns) <= LONGEST_WHOLE
     return pooled_view(rows, window, size=LONGEST_WHOLE if exact else MOST_CELLS, pooling=selection.pooling)
+
+
+def from_afar(rows: ViewRows, selection: Selection) -> HeadFromAfar:
+    """Return all of a long head, pooled as the selection says."""
+    return head_from_afar(rows, size=MOST_CELLS, pooling=selection.pooling)
 
 
 def head_message(shown: ShownHead, selection: Selection, stack: str) -> bytes:

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from app import cache
-from app.attention_pictures import ShownHead, selected_rows, selected_view
+from app.attention_pictures import ShownHead, from_afar, selected_rows, selected_view
 from app.engine import Run
 from app.selection import Selection
-from model.analysis.strongest_pairs import strongest_pairs
 from model.analysis.thumbnails import Thumbnails, head_thumbnails
 from model.analysis.views import LONGEST_WHOLE
 
@@ -31,11 +30,9 @@ def shown_head(run: Run, selection: Selection, stack: str) -> ShownHead:
     rows = selected_rows(run.trace, selection, stack)
     if max(rows.axes.shape) <= LONGEST_WHOLE:
         return ShownHead(rows, selected_view(rows, selection))
-    head = (run.key, stack, *(getattr(selection, name) for name in _OF_A_HEAD))
-    pairs = cache.pictures().get_or_make_sized(
-        (*head, "pairs"), lambda: tuple(strongest_pairs(rows)), lambda found: 200 * len(found)
-    )
-    view = cache.pictures().get_or_make(
-        (*head, selection.zoom, selection.pooling), lambda: selected_view(rows, selection)
-    )
-    return ShownHead(rows, view, pairs)
+    head = (run.key, stack, *(getattr(selection, name) for name in _OF_A_HEAD), selection.pooling)
+    afar = cache.pictures().get_or_make(head, lambda: from_afar(rows, selection))
+    if not selection.zoom:
+        return ShownHead(rows, afar.view, afar.pairs)
+    view = cache.pictures().get_or_make((*head, selection.zoom), lambda: selected_view(rows, selection))
+    return ShownHead(rows, view, afar.pairs)

@@ -1,6 +1,7 @@
 """A long view from above: all of it or a window of it, pooled to a size that a screen shows, exact where it fits."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from model.analysis.views import LONGEST_WHOLE, AttentionView, axes_of
 from model.errors import HeadscopeError
 
 POOLINGS = ("maximum", "mean")
+# What is shown blocks of rows as they are made: the first row, weights [row, key] and mask [row, key].
+Look = Callable[[int, Tensor, Tensor], None]
 _WINDOW = re.compile(r"(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})", re.ASCII)
 
 
@@ -63,15 +66,16 @@ class PooledView(AttentionView):
 
 
 def pooled_view(
-    rows: ViewRows, window: Window | None = None, *, size: int = LONGEST_WHOLE, pooling: str = "maximum"
-) -> PooledView:
+    rows: ViewRows, window: Window | None = None, *, size: int = LONGEST_WHOLE, pooling: str = "maximum",
+    look: Look | None = None,
+) -> PooledView:  # fmt: skip
     """Return a window of a view, or all of it, pooled to at most size x size.
 
     cell[r, c] = max or mean of weight[q, k] over those of the cell's a x b weights that may be attended to, with
     a = ceil(rows / size), b = ceil(columns / size), the first cell at the window's first row and column
 
-    Weights are made a block of rows at a time and kept only as pooled. Raises HeadscopeError for a pooling that is not
-    there and a size below 1.
+    Weights are made a block of rows at a time and kept only as pooled; `look` is shown each block before that: its first
+    row, weights and mask of all keys. Raises HeadscopeError for a pooling that is not there and a size below 1.
     """
     if pooling not in POOLINGS:
         raise HeadscopeError(f"There is no pooling “{pooling}”. Choose {', '.join(POOLINGS)}.")
@@ -80,7 +84,7 @@ def pooled_view(
     window = Window(0, 0, *rows.axes.shape) if window is None else window
     window = window.fitted(rows.axes)
     cell = -(-window.rows // size), -(-window.columns // size)
-    weights, mask = _pooled_window(rows, window, cell, pooling)
+    weights, mask = _pooled_window(rows, window, cell, pooling, look)
     axes = _pooled_axes(rows.axes, window, cell)
     return PooledView(
         **axes_of(axes), weights=weights.numpy(), mask=mask.numpy(), window=window, whole=rows.axes.shape, cell=cell,
@@ -107,12 +111,16 @@ def pool_cells(
     return _reduced(weights, cell, columns, torch.sum) / counts.clamp(min=1), counts > 0
 
 
-def _pooled_window(rows: ViewRows, window: Window, cell: tuple[int, int], pooling: str) -> tuple[Tensor, Tensor]:
+def _pooled_window(
+    rows: ViewRows, window: Window, cell: tuple[int, int], pooling: str, look: Look | None
+) -> tuple[Tensor, Tensor]:
     fit = max(1, rows.block_bytes // rows.row_bytes // cell[0]) * cell[0]
     step = window.rows if max(rows.axes.shape) <= LONGEST_WHOLE else fit
     parts = []
     for first in range(window.top, window.top + window.rows, step):
         some = rows.read(first, min(first + step, window.top + window.rows))
+        if look is not None:
+            look(first, *some)
         weights, mask = (part[:, window.left : window.left + window.columns] for part in some)
         weights, mask = pool_cells(weights, mask, cell, window.columns, pooling)
         parts.append((weights.cpu(), mask.cpu()))

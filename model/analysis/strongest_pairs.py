@@ -1,12 +1,10 @@
 """Where in a long map the largest weights stand that are not what most heads do: no diagonal, no attention sinks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from model.analysis.view_axes import ViewAxes
 from model.analysis.view_rows import ViewRows, row_ranges
 from model.errors import HeadscopeError
 
@@ -27,75 +25,84 @@ class Pair:
     weight: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Survey:
-    """Of each column: its largest weight in each block of rows, its sum, and how many rows may attend to it."""
+class PairSearch:
+    """Looks for the strongest pairs of a view in blocks of its rows, handed over in their order, each once.
 
-    peaks: Tensor
-    sums: Tensor
-    counts: Tensor
+    `off_diagonal` leaves out |q - k| <= 1, in rows and columns, where both axes are of the same tokens. `off_sink` leaves out
+    attention sinks (Xiao et al. 2023): special tokens, the first token of the sequence, and keys whose mean weight over the
+    rows that may attend to them is above 0.3, if these are at least 8 rows or half of all.
+    """
+
+    def __init__(self, rows: ViewRows, *, off_diagonal: bool = True, off_sink: bool = True):
+        self.rows, self.off_sink = rows, off_sink
+        self._diagonal = off_diagonal and rows.same_sequence and rows.axes.query_groups == rows.axes.key_groups
+        count, columns = rows.axes.shape
+        # Of every block of rows a number is kept for each column: few blocks, so that these stay small beside the map.
+        self._step = max(1, -(-count // _MOST_BLOCKS))
+        self._blocks: list[tuple[int, int]] = []
+        self._peaks: list[Tensor] = []
+        self._sums, self._counts = torch.zeros(columns, dtype=torch.float64), torch.zeros(columns, dtype=torch.int64)
+
+    def look(self, start: int, weights: Tensor, mask: Tensor) -> None:
+        """Look at weights float32 [row, key] and mask bool [row, key] of the rows from `start` on."""
+        reach = weights.shape[1]
+        weights = (weights * mask).nan_to_num_()
+        # float32 counts the rows of a block exactly, and much faster than a sum of bools.
+        self._counts[:reach] += mask.float().sum(dim=0).long().cpu()
+        self._sums[:reach] += weights.sum(dim=0).double().cpu()
+        peaks = _off_diagonal(weights, start, self._diagonal).amax(dim=0).cpu()
+        stop = start + weights.shape[0]
+        if self._blocks and stop - self._blocks[-1][0] <= self._step:
+            self._blocks[-1] = self._blocks[-1][0], stop
+        else:
+            self._blocks.append((start, stop))
+            self._peaks.append(torch.zeros(self.rows.axes.shape[1]))
+        torch.maximum(self._peaks[-1][:reach], peaks, out=self._peaks[-1][:reach])
+
+    def found(self, count: int = 20) -> list[Pair]:
+        """Return the `count` largest weights, the largest first; equal ones in the order of rows and columns.
+
+        Only what may be attended to and is above zero is among them. Blocks that hold some of them are made once more.
+        Raises HeadscopeError for a count below 1.
+        """
+        if count < 1:
+            raise HeadscopeError(f"There are no {count} strongest pairs. Ask for at least 1.")
+        wanted = ~self._sinks() if self.off_sink else torch.ones_like(self._counts, dtype=torch.bool)
+        peaks = torch.stack(self._peaks) * wanted
+        least = max(float(peaks.flatten().topk(min(count, peaks.numel())).values[-1]), _SMALLEST)
+        found: list[Pair] = []
+        for (start, stop), peak in zip(self._blocks, peaks.amax(dim=1).tolist(), strict=True):
+            if peak >= least:
+                weights, mask = self.rows.read(start, stop)
+                weights = _off_diagonal((weights * mask).nan_to_num_(), start, self._diagonal)
+                found += _largest(weights * wanted[: weights.shape[1]].to(weights.device), start, count)
+        return sorted(found, key=lambda pair: -pair.weight)[:count]
+
+    def _sinks(self) -> Tensor:
+        """Return bool [key], True where a key is an attention sink."""
+        axes = self.rows.axes
+        telling = self._counts >= min(_TELLING_ROWS, -(-axes.shape[0] // 2))
+        sinks = telling & (self._sums > SINK_SHARE * self._counts)
+        return sinks | torch.tensor(
+            [special or group[0] == 0 for special, group in zip(axes.key_special, axes.key_groups, strict=True)]
+        )
 
 
 def strongest_pairs(rows: ViewRows, count: int = 20, *, off_diagonal: bool = True, off_sink: bool = True) -> list[Pair]:
-    """Return the `count` largest weights of a view, the largest first; equal ones in the order of rows and columns.
+    """Return the `count` largest weights of a view, made a block of rows at a time; see PairSearch.
 
-    Only what may be attended to and is above zero is among them. `off_diagonal` leaves out |q - k| <= 1, in rows and columns,
-    where both axes are of the same tokens. `off_sink` leaves out attention sinks (Xiao et al. 2023): special tokens, the
-    first token of the sequence, and keys whose mean weight over the rows that may attend to them is above 0.3, if these are
-    at least 8 rows or half of all. Rows are made a block at a time, and twice where a block holds what is found. Raises
-    HeadscopeError for a count below 1.
+    Raises HeadscopeError for a count below 1.
     """
-    if count < 1:
-        raise HeadscopeError(f"There are no {count} strongest pairs. Ask for at least 1.")
-    blocks = list(_ranges(rows))
-    diagonal = off_diagonal and rows.same_sequence and rows.axes.query_groups == rows.axes.key_groups
-    survey = _survey(rows, blocks, diagonal)
-    wanted = ~_sinks(survey, rows.axes) if off_sink else torch.ones_like(survey.counts, dtype=torch.bool)
-    peaks = survey.peaks * wanted
-    least = max(float(peaks.flatten().topk(min(count, peaks.numel())).values[-1]), _SMALLEST)
-    found: list[Pair] = []
-    for (start, stop), peak in zip(blocks, peaks.amax(dim=1).tolist(), strict=True):
-        if peak >= least:
-            weights = _candidates(*rows.read(start, stop), start, diagonal)
-            found += _largest(weights * wanted[: weights.shape[1]].to(weights.device), start, count)
-    return sorted(found, key=lambda pair: -pair.weight)[:count]
+    search = PairSearch(rows, off_diagonal=off_diagonal, off_sink=off_sink)
+    for start, stop in row_ranges(rows.axes.shape[0], rows.row_bytes, rows.block_bytes):
+        search.look(start, *rows.read(start, stop))
+    return search.found(count)
 
 
-def _ranges(rows: ViewRows) -> Iterator[tuple[int, int]]:
-    # Each block keeps a number for each column: few blocks, so that these stay small beside the map.
-    count = rows.axes.shape[0]
-    return row_ranges(count, rows.row_bytes, max(rows.block_bytes, count * rows.row_bytes // _MOST_BLOCKS))
-
-
-def _survey(rows: ViewRows, blocks: list[tuple[int, int]], diagonal: bool) -> _Survey:
-    columns = rows.axes.shape[1]
-    peaks = torch.zeros(len(blocks), columns)
-    sums, counts = torch.zeros(columns, dtype=torch.float64), torch.zeros(columns, dtype=torch.int64)
-    for number, (start, stop) in enumerate(blocks):
-        weights, mask = rows.read(start, stop)
-        reach = weights.shape[1]
-        # float32 counts the rows of a block exactly, and much faster than a sum of bools.
-        counts[:reach] += mask.float().sum(dim=0).long().cpu()
-        sums[:reach] += (weights * mask).nan_to_num_().sum(dim=0).double().cpu()
-        peaks[number, :reach] = _candidates(weights, mask, start, diagonal).amax(dim=0).cpu()
-    return _Survey(peaks, sums, counts)
-
-
-def _sinks(survey: _Survey, axes: ViewAxes) -> Tensor:
-    """Return bool [key], True where a key is an attention sink."""
-    telling = survey.counts >= min(_TELLING_ROWS, -(-axes.shape[0] // 2))
-    sinks = telling & (survey.sums > SINK_SHARE * survey.counts)
-    return sinks | torch.tensor(
-        [special or group[0] == 0 for special, group in zip(axes.key_special, axes.key_groups, strict=True)]
-    )
-
-
-def _candidates(weights: Tensor, mask: Tensor, start: int, diagonal: bool) -> Tensor:
-    """Return the weights of a block of rows from `start` on, zero where they may not be among the strongest pairs."""
-    weights = (weights * mask).nan_to_num_()
-    if diagonal:
-        for offset in (-1, 0, 1):
-            weights.diagonal(start + offset).zero_()
+def _off_diagonal(weights: Tensor, start: int, diagonal: bool) -> Tensor:
+    """Set what is on the diagonal or beside it to zero, in a block of rows from `start` on, and return the block."""
+    for offset in (-1, 0, 1) if diagonal else ():
+        weights.diagonal(start + offset).zero_()
     return weights
 
 
