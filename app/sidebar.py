@@ -11,6 +11,7 @@ from app.choices import DEVICES
 from app.progress import progress_bar, stop_if_cancelled
 from app.public_mode import limits
 from app.selection import source_of
+from app.starting import start_torch
 from model.catalog import BUNDLED, DEFAULT_MODEL, SUGGESTED_HUB_MODELS
 from model.errors import HeadscopeError
 
@@ -89,6 +90,7 @@ def loaded_model(selection):
     cold = "app.engine" not in sys.modules
     with st.sidebar, progress_bar("Loading the model", **({"patience": 0.0} if cold else {})) as tell:
         tell(0.0, "Starting PyTorch")
+        start_torch()
         from app import engine
 
         if state.is_asked_for(selection.model) or not engine.needs_download(selection):

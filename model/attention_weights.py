@@ -24,7 +24,7 @@ def masked_scores(
     groups = query.shape[0] // key.shape[0]
     key = key.repeat_interleave(groups, dim=0) if groups > 1 else key
     query, key = _aligned(query), _aligned(key)
-    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
+    scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scaling)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     minimum = torch.finfo(torch.float32).min

@@ -115,16 +115,21 @@ class LazyLayer(AttentionLayer):
             self.query[heads, rows],
             self.key[self._key_heads(heads)],
             self.scaling,
-            allowed=self._allowed(heads, rows),
+            allowed=None if self.causal else self._allowed(heads, rows),
             bias=None if self.bias is None else _part(self.bias, heads, rows),
             softcap=self.softcap,
         )
+        if self.causal:
+            # Every key before the first of these rows is allowed: to go through them all takes as long as the softmax.
+            first = _first_place(rows, self.shape[1])
+            future = ~self._past(rows)[:, first:]
+            scores[..., first:].masked_fill_(future, torch.finfo(torch.float32).min)
         return attention_weights(scores, None if self.sinks is None else self.sinks[heads])
 
     def allowed(self, head: int = 0, rows: Rows = ALL) -> torch.Tensor:
         heads = slice(head, head + 1)
-        allowed = _everything(self.shape, rows, self.query.device)
         given = self._allowed(heads, rows)
+        allowed = self._past(rows) if self.causal else _everything(self.shape, rows, self.query.device)
         if given is not None:
             allowed &= given[0]
         if self.bias is not None:
@@ -139,11 +144,16 @@ class LazyLayer(AttentionLayer):
         return slice(heads.start // groups, heads.start // groups + 1)
 
     def _allowed(self, heads: slice, rows: Rows) -> torch.Tensor | None:
-        if self.causal:
-            _, queries, keys = self.shape
-            places = torch.arange(queries, device=self.query.device)[rows]
-            return (torch.arange(keys, device=places.device) <= places[:, None])[None]
-        return None if self.mask is None else _part(self.mask, heads, rows)
+        """Return what the mask allows; a causal layer has none beside its own."""
+        return None if self.causal or self.mask is None else _part(self.mask, heads, rows)
+
+    def _past(self, rows: Rows) -> torch.Tensor:
+        """Return bool [query, key]: True for the keys up to each of these queries."""
+        whole = _everything(self.shape, rows, self.query.device)
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            return whole.tril_(_first_place(rows, self.shape[1]))
+        places = torch.arange(self.shape[1], device=whole.device)[rows]
+        return torch.arange(self.shape[2], device=whole.device) <= places[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +183,11 @@ class DenseLayer(AttentionLayer):
     def allowed(self, head: int = 0, rows: Rows = ALL) -> torch.Tensor:
         allowed = _everything(self.shape, rows, self.dense.device)
         return allowed if self.mask is None else allowed & _part(self.mask, slice(head, head + 1), rows)[0]
+
+
+def _first_place(rows: Rows, queries: int) -> int:
+    """Return the first of these rows; 0 where they are not one after the other."""
+    return rows.indices(queries)[0] if isinstance(rows, slice) and rows.step in (None, 1) else 0
 
 
 def _everything(shape: tuple[int, int, int], rows: Rows, device: torch.device) -> torch.Tensor:

@@ -4,10 +4,12 @@ import streamlit as st
 
 from app import explanations, panels, sidebar, state, text_panel
 from app.progress import progress_bar
+from app.starting import start_torch
 
 panels.question(explanations.ATTENTION_QUESTION)
 if state.chosen_source() == "file":
     with panels.guarded():
+        start_torch()
         from app import attention_panel, trace_upload
 
         run, limit, tokenizer = trace_upload.opened_run(), None, None

@@ -2,6 +2,7 @@
 
 from app import explanations, panels, sidebar, state
 from app.progress import progress_bar
+from app.starting import start_torch
 
 panels.question(explanations.TRANSLATION_QUESTION)
 with panels.guarded():
@@ -10,6 +11,7 @@ with panels.guarded():
     translation_controls.text_row()
 with panels.guarded(), progress_bar("Translating") as tell:
     # Late, since it takes seconds the first time.
+    start_torch()
     from app import translation_engine
     from app.translation_panel import translation_panel
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.analysis.pooled_views import zeroed
 from model.analysis.view_rows import ViewRows, row_ranges
 from model.errors import HeadscopeError
 
@@ -46,9 +47,9 @@ class PairSearch:
     def look(self, start: int, weights: Tensor, mask: Tensor) -> None:
         """Look at weights float32 [row, key] and mask bool [row, key] of the rows from `start` on."""
         reach = weights.shape[1]
-        weights = (weights * mask).nan_to_num_()
-        # float32 counts the rows of a block exactly, and much faster than a sum of bools.
-        self._counts[:reach] += mask.float().sum(dim=0).long().cpu()
+        weights = zeroed(weights, mask).nan_to_num_()
+        # As bytes, of which a sum is much faster than of bools.
+        self._counts[:reach] += mask.view(torch.uint8).sum(dim=0, dtype=torch.int32).cpu()
         self._sums[:reach] += weights.sum(dim=0).double().cpu()
         peaks = _off_diagonal(weights, start, self._diagonal).amax(dim=0).cpu()
         stop = start + weights.shape[0]
@@ -73,8 +74,8 @@ class PairSearch:
         found: list[Pair] = []
         for (start, stop), peak in zip(self._blocks, peaks.amax(dim=1).tolist(), strict=True):
             if peak >= least:
-                weights, mask = self.rows.read(start, stop)
-                weights = _off_diagonal((weights * mask).nan_to_num_(), start, self._diagonal)
+                weights = zeroed(*self.rows.read(start, stop)).nan_to_num_()
+                weights = _off_diagonal(weights, start, self._diagonal)
                 found += _largest(weights * wanted[: weights.shape[1]].to(weights.device), start, count)
         return sorted(found, key=lambda pair: -pair.weight)[:count]
 
