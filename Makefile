@@ -6,7 +6,7 @@ HEADLESS ?=
 PUBLIC ?=
 ARGS ?=
 LOCKED ?=
-JOBS ?= 2
+JOBS ?= 3
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -38,7 +38,7 @@ run: setup ## start the app on localhost and open it in a browser (PORT=8501, HE
 		$(if $(filter-out 0,$(PUBLIC)),--server.maxUploadSize=20 -- --public)
 
 # The whole suite runs in JOBS processes of one thread each and measures coverage; a part of it runs as it is.
-test: lint ## run every check: lint, pytest, coverage (JOBS=2 at a time; ARGS="-k name" goes to pytest alone)
+test: lint ## run every check: lint, pytest, coverage (JOBS=3 at a time; ARGS="-k name" goes to pytest alone)
 	@$(PY) -m tests.chromium
 ifeq ($(strip $(ARGS)),)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder --cov --cov-report=term

@@ -161,14 +161,15 @@ def current_collector() -> Collector | None:
 
 def interceptable(model: PreTrainedModel) -> bool:
     """Say whether every part of the model calls its attention through transformers' AttentionInterface."""
-    return all(part._can_set_attn_implementation() for part in _parts(model))
+    return bool(lazy_implementations(model))
 
 
 def lazy_implementations(model: PreTrainedModel) -> tuple[str, ...]:
     """Return the attention implementations under which this model may be captured lazily, the quicker one first."""
-    if not interceptable(model):
+    parts = _parts(model)
+    if not all(part._can_set_attn_implementation() for part in parts):
         return ()
-    fused = all(part._supports_sdpa for part in _parts(model))
+    fused = all(part._supports_sdpa for part in parts)
     return (IMPLEMENTATION, MASKED_IMPLEMENTATION) if fused else (MASKED_IMPLEMENTATION,)
 
 

@@ -21,9 +21,20 @@ def masked_scores(
     may attend; `bias` is additive.
     Softcap: Gemma 2 (2024). Additive position bias: T5 (Raffel et al. 2020).
     """
+    return aligned_scores(_aligned(query), _aligned(key), scaling, allowed, bias, softcap)
+
+
+def aligned_scores(
+    query: Tensor,
+    key: Tensor,
+    scaling: float,
+    allowed: Tensor | None = None,
+    bias: Tensor | None = None,
+    softcap: float | None = None,
+) -> Tensor:
+    """Return what `masked_scores` does, of float32 queries and keys as they lie in memory, of which no copy is made."""
     groups = query.shape[0] // key.shape[0]
     key = key.repeat_interleave(groups, dim=0) if groups > 1 else key
-    query, key = _aligned(query), _aligned(key)
     scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scaling)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap

@@ -1,7 +1,7 @@
 """What the attention modules and the blocks of one forward pass hand over, gathered in the order of their calls."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,8 @@ class Parts:
 
 def parts_of(model: nn.Module) -> Parts:
     """Return the Parts of a model."""
-    return Parts({id(module): name for name, module in model.named_modules()}, _outermost_lists(model))
+    named = list(model.named_modules())
+    return Parts({id(module): name for name, module in named}, _outermost_lists(named))
 
 
 class Collector:
@@ -229,11 +230,10 @@ def _same_weights(one: LazyLayer, other: LazyLayer) -> bool:
     )
 
 
-def _outermost_lists(model: nn.Module) -> dict[str, nn.ModuleList]:
+def _outermost_lists(named: Iterable[tuple[str, nn.Module]]) -> dict[str, nn.ModuleList]:
     """Return the module lists that are inside no other, by name: the stacks of blocks, whatever they are called."""
     lists: dict[str, nn.ModuleList] = {}
-    for name, module in model.named_modules():
-        inside = any(name.startswith(f"{outer}.") for outer in lists)
-        if isinstance(module, nn.ModuleList) and not inside:
+    for name, module in named:
+        if isinstance(module, nn.ModuleList) and not any(name.startswith(f"{outer}.") for outer in lists):
             lists[name] = module
     return lists

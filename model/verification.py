@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.attention_weights import attention_weights, masked_scores
+from model.attention_weights import aligned_scores, attention_weights
 
 ROWS = 4
 # Largest difference of a weight, and of an output relative to the largest one: rounding is far below, another formula above.
@@ -34,8 +34,10 @@ def disagreement(
     if eager is None:
         return None
     # In float32 whatever the model runs in: rounding is not what is looked for.
-    # In one layout from the start, so that not every product of matrices makes a copy.
-    query, key, value, mask = (_float32(tensor) for tensor in (query, key.contiguous(), value.contiguous(), mask))
+    query, key, value, mask = (_float32(tensor) for tensor in (query, key, value, mask))
+    if query.shape[0] > 1:
+        # In one layout from the start, so that not every product of matrices of a batch makes a copy.
+        key, value = key.contiguous(), value.contiguous()
     rows = torch.linspace(0, query.shape[2] - 1, min(ROWS, query.shape[2]), device=query.device).long()
     added = _additive(mask, causal, query, key, rows)
     options = {name: _rows(_float32(option), rows, query.shape[2]) for name, option in options.items()}
@@ -75,7 +77,7 @@ def _own_weights(
     if bias is not None:
         bias = bias[0] if batch == 1 else bias.expand(batch, heads, -1, -1).flatten(0, 1)
     softcap, sinks = options.get("softcap"), options.get("s_aux")
-    scores = masked_scores(query.flatten(0, 1), key.flatten(0, 1), float(scaling), None, bias, softcap)
+    scores = aligned_scores(query.flatten(0, 1), key.flatten(0, 1), float(scaling), None, bias, softcap)
     weights = attention_weights(scores, None if sinks is None else sinks.reshape(-1).repeat(batch))
     return weights.unflatten(0, (batch, heads))
 
