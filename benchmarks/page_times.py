@@ -79,25 +79,32 @@ class Drawn:
 
 
 @contextmanager
+def app_visitor(browser):
+    """Yield a context of its own: somebody whose browser keeps nothing yet, and whose pages have the watcher of the app."""
+    with _context(browser, _APP_WATCHER) as context:
+        yield context
+
+
+@contextmanager
 def app_page(browser):
     """Yield a page of a context of its own, with the watcher of the app."""
-    with _page(browser, _APP_WATCHER) as page:
-        yield page
+    with app_visitor(browser) as visitor:
+        yield visitor.new_page()
 
 
 @contextmanager
 def file_page(browser):
     """Yield a page of a context of its own, with the watcher of whole files."""
-    with _page(browser, _FILE_WATCHER) as page:
-        yield page
+    with _context(browser, _FILE_WATCHER) as context:
+        yield context.new_page()
 
 
 @contextmanager
-def _page(browser, watcher: str):
+def _context(browser, watcher: str):
     context = browser.new_context(viewport=VIEWPORT)
     try:
         context.add_init_script(watcher)
-        yield context.new_page()
+        yield context
     finally:
         context.close()
 

@@ -16,6 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from model.attention_call import AttentionCall
 from model.attention_weights import attention_weights, masked_scores
 from model.batch_collector import BatchCollector
 from model.collector import Collector, parts_of
@@ -57,32 +58,36 @@ def intercepted_attention(
     changes, replaced = changes_of(module), None
     if changes is not None and changes.replaced_heads:
         replaced = changes.replaced(allowed_keys(query, key, attention_mask, position_bias, causal))
+    call = AttentionCall(
+        module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux,
+        None if changes is None or replaced is None else (changes.replaced_heads, replaced),
+    )  # fmt: skip
     collector = _collector.get()
     if collector is not None:
-        # A family's own sinks, under this name, differ per query: what is kept here would not be exact.
-        collector.exact &= kwargs.get("sinks") is None
-        collector.needs_whole_masks |= attention_mask is None and not causal and _lost_causality(collector, query, key)
-        collector.attend(
-            module, query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux,
-            None if changes is None or replaced is None else (changes.replaced_heads, replaced),
-        )  # fmt: skip
-    if collector is not None and collector.exact:
-        options = {"dropout": dropout, "position_bias": position_bias, "softcap": softcap, "s_aux": s_aux, **kwargs}
-        options = {name: option for name, option in options.items() if option is not None}
-        collector.off(disagreement(module, query, key, value, attention_mask, scaling, causal, options))
-    if collector is not None and changes is None and parts.value is None and parts.weights is None:
-        output = collector.watched(value)
-        if output is not None:
-            return output, None
+        _collect(collector, call, {"dropout": dropout, **kwargs})
+        if changes is None and parts.value is None and parts.weights is None:
+            output = collector.watched(value)
+            if output is not None:
+                return output, None
     on_weights = None if parts.weights is None else partial(parts.weights, module)
     if softcap is not None or s_aux is not None or on_weights is not None:
-        output = _unfused(query, key, value, attention_mask, scaling, causal, softcap, position_bias, s_aux, on_weights)
+        output = _unfused(call, on_weights)
     else:
         output, _ = sdpa_attention_forward(
             module, query, key, value, _without_empty_rows(attention_mask, query.dtype), dropout=dropout,
             scaling=scaling, is_causal=causal, position_bias=position_bias, **kwargs,
         )  # fmt: skip
     return output if changes is None else changes.applied(output, value, replaced), None
+
+
+def _collect(collector: Collector, call: AttentionCall, others: dict[str, Any]) -> None:
+    """Hand a call to a collector, and compare it with the family's eager attention; `others` are its further arguments."""
+    # A family's own sinks, under this name, differ per query: what is kept here would not be exact.
+    collector.exact &= others.get("sinks") is None
+    collector.needs_whole_masks |= call.mask is None and not call.causal and _lost_causality(collector, call)
+    collector.attend(call)
+    if collector.exact:
+        collector.off(disagreement(call, {name: option for name, option in others.items() if option is not None}))
 
 
 def _without_empty_rows(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
@@ -92,40 +97,30 @@ def _without_empty_rows(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-def _unfused(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    scaling: float | int,
-    causal: bool,
-    softcap: float | int | None,
-    bias: torch.Tensor | None,
-    sinks: torch.Tensor | None,
-    on_weights: Callable[[torch.Tensor], torch.Tensor] | None = None,
-) -> torch.Tensor:
+def _unfused(call: AttentionCall, on_weights: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
     """Attention that no fused kernel computes (softcap, sinks, weights that somebody changes or derives by), one batch entry
     at a time; returns [batch, query, head, d]."""
-    outputs = []
+    query, key, value, mask, outputs = call.query, call.key, call.value, call.mask, []
+    sinks = None if call.sinks is None else call.sinks.reshape(-1)
     for entry in range(query.shape[0]):
         allowed = mask[min(entry, mask.shape[0] - 1)] if mask is not None and mask.dtype == torch.bool else None
         added = mask[min(entry, mask.shape[0] - 1)] if mask is not None and mask.dtype != torch.bool else None
-        if bias is not None:
-            own = bias[min(entry, bias.shape[0] - 1)]
+        if call.bias is not None:
+            own = call.bias[min(entry, call.bias.shape[0] - 1)]
             added = own if added is None else own + added
-        if causal:
+        if call.causal:
             allowed = torch.ones(1, query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril_()
-        scores = masked_scores(query[entry], key[entry], scaling, allowed, added, softcap)
-        weights = attention_weights(scores, None if sinks is None else sinks.reshape(-1))
+        scores = masked_scores(query[entry], key[entry], call.scaling, allowed, added, call.softcap)
+        weights = attention_weights(scores, sinks)
         weights = (weights if on_weights is None else on_weights(weights)).to(value.dtype)
         groups = query.shape[1] // value.shape[1]
         outputs.append(torch.matmul(weights, value[entry].repeat_interleave(groups, dim=0)))
     return torch.stack(outputs).transpose(1, 2).contiguous()
 
 
-def _lost_causality(collector: Collector, query: torch.Tensor, key: torch.Tensor) -> bool:
+def _lost_causality(collector: Collector, call: AttentionCall) -> bool:
     """Say whether a causal mask was left out for a module that does not know that it is causal (PaliGemma)."""
-    return query.shape[2] == key.shape[2] > 1 and collector.masks_left_out == {"causal"}
+    return call.query.shape[2] == call.key.shape[2] > 1 and collector.masks_left_out == {"causal"}
 
 
 def _lean_mask(*args: Any, **options: Any) -> torch.Tensor | None:

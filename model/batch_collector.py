@@ -1,11 +1,12 @@
 """What one forward pass over a batch hands over, kept for every entry of the batch as if it had run alone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
+from model.attention_call import AttentionCall
 from model.collector import Collector, Parts
 
 
@@ -28,34 +29,22 @@ class BatchCollector(Collector):
         """Whether every entry's layers are exact, and its hidden states known wherever it attends."""
         return super().agrees and self._undivided.isdisjoint(self.entries[0].attending)
 
-    def attend(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor | None,
-        scaling: float | int,
-        causal: bool,
-        softcap: float | int | None,
-        bias: torch.Tensor | None,
-        sinks: torch.Tensor | None,
-        replaced: tuple[tuple[int, ...], torch.Tensor] | None = None,
-    ) -> None:
+    def attend(self, call: AttentionCall) -> None:
         """Keep one attention call, for every entry."""
-        if any(tensor.shape[0] != len(self.entries) for tensor in (query, key, value)) or any(
-            tensor is not None and tensor.shape[0] not in (1, len(self.entries)) for tensor in (mask, bias)
+        own = call.query, call.key, call.value
+        if any(tensor.shape[0] != len(self.entries) for tensor in own) or any(
+            tensor is not None and tensor.shape[0] not in (1, len(self.entries)) for tensor in (call.mask, call.bias)
         ):
             # The first axis is not the batch, or not the batch alone: which part is whose is not known.
             self.exact = False
             return
-        own = zip(*(tensor.split(1) for tensor in (query, key, value)), strict=True)
-        shared = zip(self._shared_by_layers(mask), self._shared_by_layers(bias), strict=True)
-        weights = self._shared_by_layers(None if replaced is None else replaced[1])
-        for entry, tensors, (own_mask, own_bias), own_weights in zip(self.entries, own, shared, weights, strict=True):
-            query, key, value = (tensor.detach().clone() for tensor in tensors)
-            own_replaced = None if replaced is None or own_weights is None else (replaced[0], own_weights)
-            entry.attend(module, query, key, value, own_mask, scaling, causal, softcap, own_bias, sinks, own_replaced)
+        parts = zip(*(tensor.split(1) for tensor in own), strict=True)
+        masks, biases = self._shared_by_layers(call.mask), self._shared_by_layers(call.bias)
+        weights = self._shared_by_layers(None if call.replaced is None else call.replaced[1])
+        for entry, part, mask, bias, weight in zip(self.entries, parts, masks, biases, weights, strict=True):
+            query, key, value = (tensor.detach().clone() for tensor in part)
+            replaced = None if call.replaced is None or weight is None else (call.replaced[0], weight)
+            entry.attend(replace(call, query=query, key=key, value=value, mask=mask, bias=bias, replaced=replaced))
         self.exact &= all(entry.exact for entry in self.entries)
 
     def enter_block(self, list_name: str, entering: Any) -> None:

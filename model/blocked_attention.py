@@ -104,8 +104,8 @@ def _masked(scores: Tensor, layer: LazyLayer, facts: MaskFacts, place: tuple[sli
         scores = scores.add_(_cut(layer.bias, place)).clamp_(min=_MINIMUM)
     if layer.causal or facts.causal:
         first = max(rows.start, keys.start)
-        places = torch.arange(rows.start, rows.stop, device=scores.device)
-        future = torch.arange(first, keys.stop, device=scores.device) > places[:, None]
+        shape = rows.stop - rows.start, keys.stop - first
+        future = torch.ones(shape, dtype=torch.bool, device=scores.device).triu_(rows.start - first + 1)
         scores[:, :, first - keys.start :].masked_fill_(future, _MINIMUM)
     elif layer.mask is not None:
         scores = scores.masked_fill_(~_cut(layer.mask, place), _MINIMUM)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from model.attention_call import AttentionCall
 from model.device_budget import budget_of_run
 from model.errors import tell
 from model.head_watch import HeadWatch
@@ -59,34 +60,19 @@ class Collector:
         self._progress = progress
         self._expected = max(1, sum(len(blocks) for blocks in self.lists.values()))
 
-    def attend(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor | None,
-        scaling: float | int,
-        causal: bool,
-        softcap: float | int | None,
-        bias: torch.Tensor | None,
-        sinks: torch.Tensor | None,
-        replaced: tuple[tuple[int, ...], torch.Tensor] | None = None,
-    ) -> None:
-        """Keep one attention call; tensors come with their batch axis of one, which is dropped.
-
-        `replaced` are the heads that an intervention gave other weights, and these.
-        """
+    def attend(self, call: AttentionCall) -> None:
+        """Keep one attention call, whose batch axis of one is dropped."""
         self.attentions += 1
-        if query.shape[0] != 1:
+        if call.query.shape[0] != 1:
             # Windows or images side by side: no map from every token to every token.
             self.exact = False
             return
-        mask, additive = self._split(mask)
-        bias = bias if additive is None else additive if bias is None else bias + additive
-        name = self.names.get(id(module), type(module).__name__)
-        stack = self._stack(name, module, query.shape[2], key.shape[2], mask, bias, causal)
-        if stack != "cross" and key.shape[2] < query.shape[2]:
+        mask, bias = self._split(call.mask)
+        if call.bias is not None:
+            bias = call.bias if bias is None else call.bias + bias
+        name = self.names.get(id(call.module), type(call.module).__name__)
+        stack = self._stack(name, call, mask, bias)
+        if stack != "cross" and call.key.shape[2] < call.query.shape[2]:
             # Keys pooled from several tokens (SegFormer): no map from every token to every token.
             self.exact = False
         list_name, ordinal = self.block or ("", sum(layer.stack == stack for layer in self.layers))
@@ -96,18 +82,18 @@ class Collector:
                 stack=stack,
                 index=ordinal,
                 module=name,
-                query=query.detach()[0],
-                key=key.detach()[0],
-                value=value.detach()[0],
-                scaling=float(scaling),
-                causal=bool(causal),
-                softcap=softcap,
+                query=call.query.detach()[0],
+                key=call.key.detach()[0],
+                value=call.value.detach()[0],
+                scaling=float(call.scaling),
+                causal=call.causal,
+                softcap=call.softcap,
                 mask=mask,
                 bias=None if bias is None else bias.detach()[0],
                 # The sinks are the module's own weights, not something computed in this run: kept as they are now.
-                sinks=None if sinks is None else sinks.detach().reshape(-1).clone(),
-                replaced_heads=() if replaced is None else replaced[0],
-                replaced=None if replaced is None else replaced[1].detach()[0],
+                sinks=None if call.sinks is None else call.sinks.detach().reshape(-1).clone(),
+                replaced_heads=() if call.replaced is None else call.replaced[0],
+                replaced=None if call.replaced is None else call.replaced[1].detach()[0],
             )
         except ValueError:
             # A module that attends in another shape: its weights cannot be recomputed from these tensors.
@@ -165,16 +151,7 @@ class Collector:
         _, allowed, additive = self._masks[key]
         return allowed, additive
 
-    def _stack(
-        self,
-        name: str,
-        module: nn.Module,
-        queries: int,
-        keys: int,
-        mask: torch.Tensor | None,
-        bias: torch.Tensor | None,
-        causal: bool,
-    ) -> str:
+    def _stack(self, name: str, call: AttentionCall, mask: torch.Tensor | None, bias: torch.Tensor | None) -> str:
         inside = re.split(r"\.\d+\.", name, maxsplit=1)[-1]
         if _CROSS.search(inside):
             return "cross"
@@ -182,11 +159,12 @@ class Collector:
         side = re.match(r"(?:.*\.)?(encoder|decoder)\.", name)
         if side and any("decoder" in other for other in self.lists) and any("encoder" in other for other in self.lists):
             return side.group(1)
-        if causal and mask is None:
+        if call.causal and mask is None:
             return "decoder"
+        queries, keys = call.query.shape[2], call.key.shape[2]
         allowed = mask if mask is not None or bias is None else bias[0] > torch.finfo(bias.dtype).min / 2
         if queries == 1 or allowed is None:
-            return "decoder" if queries == 1 and getattr(module, "is_causal", False) else "encoder"
+            return "decoder" if queries == 1 and getattr(call.module, "is_causal", False) else "encoder"
         future = torch.ones(queries, keys, dtype=torch.bool, device=allowed.device).triu_(diagonal=1)
         return "decoder" if queries == keys and not bool((allowed & future).any()) else "encoder"
 

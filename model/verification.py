@@ -4,8 +4,8 @@ import sys
 from typing import Any
 
 import torch
-from torch import nn
 
+from model.attention_call import AttentionCall
 from model.attention_weights import aligned_scores, attention_weights
 
 ROWS = 4
@@ -13,41 +13,34 @@ ROWS = 4
 TOLERANCE = 1e-3
 
 
-def disagreement(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    scaling: float | int,
-    causal: bool,
-    options: dict[str, Any],
-) -> torch.Tensor | None:
+def disagreement(call: AttentionCall, others: dict[str, Any]) -> torch.Tensor | None:
     """Return how far our weights and outputs are from the family's eager ones, as a share of the tolerance (scalar).
 
-    Tensors have a batch axis, of which the entry that is furthest off counts; `options` are the keyword arguments of the
-    attention function. Some families leave the sink out of the weights they return, but not out of the output: then rows
-    are scaled alike.
+    Of a batch the entry that is furthest off counts; `others` are further arguments of the attention function. Some families
+    leave the sink out of the weights they return, but not out of the output: then rows are scaled alike.
     None where the family has no eager function, or one that does not take single rows.
     """
-    eager = vars(sys.modules[type(module).__module__]).get("eager_attention_forward")
+    eager = vars(sys.modules[type(call.module).__module__]).get("eager_attention_forward")
     if eager is None:
         return None
     # In float32 whatever the model runs in: rounding is not what is looked for.
-    query, key, value, mask = (_float32(tensor) for tensor in (query, key, value, mask))
+    query, key, value, mask = (_float32(tensor) for tensor in (call.query, call.key, call.value, call.mask))
     if query.shape[0] > 1:
         # In one layout from the start, so that not every product of matrices of a batch makes a copy.
         key, value = key.contiguous(), value.contiguous()
     rows = torch.linspace(0, query.shape[2] - 1, min(ROWS, query.shape[2]), device=query.device).long()
-    added = _additive(mask, causal, query, key, rows)
+    added = _additive(mask, call.causal, query, key, rows)
+    named = {"position_bias": call.bias, "softcap": call.softcap, "s_aux": call.sinks}
+    options = others | {name: option for name, option in named.items() if option is not None}
     options = {name: _rows(_float32(option), rows, query.shape[2]) for name, option in options.items()}
+    query = query[:, :, rows]
     try:
-        output, weights = eager(module, query[:, :, rows], key, value, added, scaling=scaling, **options)
+        output, weights = eager(call.module, query, key, value, added, scaling=call.scaling, **options)
     except (TypeError, RuntimeError, AttributeError, IndexError, ValueError):
         return None
-    if weights is None or weights.shape != (*query.shape[:2], len(rows), key.shape[2]):
+    if weights is None or weights.shape != (*query.shape[:3], key.shape[2]):
         return None
-    found = _own_weights(query[:, :, rows], key, scaling, added, options)
+    found = _own_weights(query, key, call.scaling, added, options)
     groups = query.shape[1] // value.shape[1]
     result = torch.matmul(found, value if groups == 1 else value.repeat_interleave(groups, dim=1)).transpose(1, 2)
     weights = weights.float()

@@ -6,6 +6,7 @@ import torch
 import transformers as t
 
 from model import record, wrap
+from model.attention_call import AttentionCall
 from model.attention_interface import IMPLEMENTATION, collecting, interceptable, intercepted_attention
 from model.dense_capture import dense_layers
 from model.errors import NoAttention
@@ -147,6 +148,6 @@ def test_shapes_that_cannot_be_recomputed_are_not_kept():
     module = model.encoder.layer[0].attention.self
     with collecting(model, IMPLEMENTATION) as collector:
         query, blocks = torch.randn(1, 2, 4, 8), torch.randn(1, 2, 3, 4, 8)
-        collector.attend(module, query, blocks, blocks, None, 1.0, False, None, None, None)
+        collector.attend(AttentionCall(module, query, blocks, blocks))
     assert not collector.exact
     assert collector.layers == []
