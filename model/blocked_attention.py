@@ -10,7 +10,7 @@ from torch import Tensor
 from model.analysis.mask_facts import MaskFacts
 from model.layers import LazyLayer
 
-# One block of weights, in a core's cache and in the memory of an accelerator, which works on many rows at once.
+# The weights that a core works on, in its cache, and those that an accelerator does, which works on many rows at once.
 BLOCK_BYTES = 2 * 2**20
 _DEVICE_BLOCK_BYTES = 256 * 2**20
 _MOST_ROWS = 128
@@ -53,7 +53,9 @@ def head_blocks(layer: LazyLayer, facts: MaskFacts, block_bytes: int | None = No
     block_bytes = block_bytes or (BLOCK_BYTES if on_cpu else _DEVICE_BLOCK_BYTES)
     heads, queries, keys = layer.shape
     count = min(queries, max(1, block_bytes // (4 * keys)), _MOST_ROWS if on_cpu else queries)
-    for some in _head_slices(heads, heads // layer.key.shape[0], max(1, block_bytes // (4 * keys * count))):
+    # A head for each core: to share one product of matrices takes them half as long again.
+    most = max(1, block_bytes // (4 * keys * count)) * (torch.get_num_threads() if on_cpu else 1)
+    for some in _head_slices(heads, heads // layer.key.shape[0], most):
         # In float32 and one layout for these heads alone: of the whole layer there is no copy.
         query = (layer.query[some].float() * layer.scaling).contiguous()
         key = layer.key[key_heads(layer, some)].float().contiguous().transpose(1, 2)
