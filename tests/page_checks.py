@@ -17,10 +17,11 @@ def _axe() -> str:
     return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
-def findings(page) -> list[str]:
-    """Return the serious and critical findings of axe-core, one line each: rule, element, what is wrong."""
+def findings(page, inside: str = "html") -> list[str]:
+    """Return the serious and critical findings of axe-core in an element, one line each: rule, element, what is wrong."""
     page.evaluate(_axe())
-    found = page.evaluate("() => axe.run({resultTypes: ['violations']}).then((result) => result.violations)")
+    run = "(inside) => axe.run(inside, {resultTypes: ['violations']}).then((result) => result.violations)"
+    found = page.evaluate(run, inside)
     return [
         f"{rule['id']}: {node['target']} {node['html'][:160]} {node['failureSummary'][:260]}"
         for rule in found

@@ -18,6 +18,7 @@ from tests.test_export_pages import COMPONENTS, message_of
 pytestmark = pytest.mark.browser
 
 NAMES = [page.url_path for page in PAGES]
+POPOVER = '[data-testid="stPopoverBody"]'
 # A page of canvases and one of charts.
 DIFFERENT = ("attention", "heads")
 
@@ -58,11 +59,11 @@ def test_nothing_serious_is_found(opened, name, scheme):
     for index in range(popovers.count()):
         if popovers.nth(index).is_visible() and popovers.nth(index).is_enabled():
             popovers.nth(index).click()
-            page.wait_for_selector('[data-testid="stPopoverBody"]')
+            page.wait_for_selector(POPOVER)
             page.wait_for_timeout(250)
-            found += findings(page)
+            found += findings(page, POPOVER)
             page.keyboard.press("Escape")
-            page.wait_for_selector('[data-testid="stPopoverBody"]', state="hidden")
+            page.wait_for_selector(POPOVER, state="hidden")
     assert not found, "\n".join(sorted(set(found)))
 
 
@@ -123,7 +124,7 @@ def test_a_popover_opens_and_closes_from_the_keyboard(opened):
     button = page.get_by_role("button", name="More", exact=False).first
     button.focus()
     page.keyboard.press("Enter")
-    page.wait_for_selector('[data-testid="stPopoverBody"]')
+    page.wait_for_selector(POPOVER)
     assert button.get_attribute("aria-expanded") == "true"
     # Streamlit hangs a popover behind everything else: Tab comes to it after the page's last control.
     inside = "() => Boolean(document.activeElement.closest('[data-testid=stPopoverBody]'))"
@@ -134,7 +135,7 @@ def test_a_popover_opens_and_closes_from_the_keyboard(opened):
     page.keyboard.press("Tab")
     assert page.evaluate(inside)
     page.keyboard.press("Escape")
-    page.wait_for_selector('[data-testid="stPopoverBody"]', state="hidden")
+    page.wait_for_selector(POPOVER, state="hidden")
     assert button.evaluate("button => button === document.activeElement")
 
 
