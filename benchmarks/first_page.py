@@ -15,13 +15,22 @@ OTHERS = (
 def main() -> None:
     """Draw the first page from its entry, with the bundled model and its example, and answer what is loaded then."""
     os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
+    # What Streamlit and transformers load by themselves with any model: no page could do without.
+    from transformers import AutoModel, AutoTokenizer, BertModel, BertTokenizer  # noqa: F401
+
     from tests.app_session import open_page
 
     before = set(sys.modules)
     session = open_page()
     if session.exception or not session.get("bidi_component"):
         raise RuntimeError("the first page drew nothing")
-    answer({"loaded": [name for name in OTHERS if name in sys.modules and name not in before]})
+    loaded = [name for name in OTHERS if name in sys.modules]
+    answer(
+        {
+            name: [one for one in loaded if (one in before) == theirs]
+            for name, theirs in (("own", False), ("brought", True))
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -38,14 +38,19 @@ def start_section(course: Course, browser, address: str) -> Section:
     cold = course.measure("cold starts", lambda: statistics.median(cold_starts(browser)))
     starts = course.measure("warm starts", lambda: [*map(statistics.median, warm_starts(browser, address))])
     new, returning = (starts, starts) if isinstance(starts, str) else starts
-    loaded = course.measure("packages of the first page", lambda: course.ask("benchmarks.first_page")["loaded"])
-    names = "" if isinstance(loaded, str) or not loaded else f" ({', '.join(loaded)})"
-    count: Figure = loaded if isinstance(loaded, str) else len(loaded)
+    loaded = course.measure("packages of the first page", lambda: course.ask("benchmarks.first_page"))
+    names = "" if isinstance(loaded, str) or not loaded["own"] else f" ({', '.join(loaded['own'])})"
+    count: Figure = loaded if isinstance(loaded, str) else len(loaded["own"])
+    brought = "" if isinstance(loaded, str) else ", ".join(loaded["brought"])
     note = (
         "The bundled model and its example, in Chromium. Cold: from starting the server until the open head is painted, with "
         "files that the system may still hold. Warm: a server that has been visited, from asking for the page; a new visitor's "
         "browser reads Streamlit's own scripts too, the one of somebody who returns has kept them. Not needed by the first page "
         "are packages of other pages, of exports and of commands."
+    ) + (
+        f" What Streamlit and transformers' model classes load by themselves is not counted ({brought})."
+        if brought
+        else ""
     )
     lines = (
         Line("cold start to the first picture", SECONDS, cold, COLD_SECONDS),

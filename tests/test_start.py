@@ -31,6 +31,20 @@ import torch, numpy, safetensors.torch, psutil, jaxtyping
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertModel, BertTokenizer
 print(json.dumps(sorted(sys.modules)))
 """
+COLLECTOR = """
+import gc, json, weakref
+from app.starting import start_torch
+start_torch()
+class Model: pass
+def loaded():
+    model = Model()
+    model.itself = model
+    return weakref.ref(model)
+kept = loaded()
+gc.collect()
+found = {"enabled": gc.isenabled(), "passed over": gc.get_freeze_count() > 100_000, "collected": kept() is None}
+print(json.dumps(found))
+"""
 # Each serves another page, an export or a command.
 ELSEWHERE = (
     "altair", "matplotlib", "pandas", "pypdf", "vl_convert", "sacrebleu", "sklearn", "ray", "conllu", "pyarrow",
@@ -71,3 +85,7 @@ def test_no_other_page_is_imported(imported):
 
 def test_a_second_run_imports_nothing(imported):
     assert imported["again"] == []
+
+
+def test_the_collector_passes_over_what_was_there_at_the_start_and_not_over_what_came_later():
+    assert _printed(COLLECTOR) == {"enabled": True, "passed over": True, "collected": True}
