@@ -25,12 +25,7 @@ def main() -> None:
     if session.exception or not session.get("bidi_component"):
         raise RuntimeError("the first page drew nothing")
     loaded = [name for name in OTHERS if name in sys.modules]
-    answer(
-        {
-            name: [one for one in loaded if (one in before) == theirs]
-            for name, theirs in (("own", False), ("brought", True))
-        }
-    )
+    answer({"own": [one for one in loaded if one not in before], "brought": [one for one in loaded if one in before]})
 
 
 if __name__ == "__main__":
