@@ -27,10 +27,12 @@ def export_popover(pictures: Mapping[str, str], files: Callable[[str, Theme], Fi
     with st.popover("Export"):
         first = next(iter(pictures))
         picture = st.segmented_control(
-            "Picture", list(pictures), format_func=pictures.get, key="export_picture", default=first
+            "Picture", list(pictures), format_func=pictures.get, key="export_picture", default=first, required=True
         )
-        appearance = st.segmented_control("Appearance", ["light", "dark"], key="export_theme", default="light")
-        picture, appearance = picture if picture in pictures else first, appearance or "light"
+        appearance = st.segmented_control(
+            "Appearance", ["light", "dark"], key="export_theme", default="light", required=True
+        )
+        picture = picture if picture in pictures else first
         found = files(picture, theme(appearance))
         with st.container(horizontal=True, gap="small"):
             for extension, make in found.makers.items():

@@ -99,8 +99,8 @@ def number(value: float) -> str:
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a fixed-width font `text` takes: wide characters (as in Chinese) take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    """Return how many columns of a fixed-width font `text` takes as it is written: wide characters (as in Chinese) take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in clean(text))
 
 
 def clipped(text: str, longest: int) -> str:

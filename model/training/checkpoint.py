@@ -62,28 +62,36 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 def _check(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Raise ValueError or KeyError before anything is changed where a tensor is not that of this model."""
+    kinds = []
     for name, weight in _weights(model).items():
-        stored = tensors[f"weight.{name}"]
-        moments = [tensors[entry] for entry in tensors if entry.partition(".")[2] == name]
-        if stored.dtype != weight.dtype or any(moment.shape not in (weight.shape, ()) for moment in moments):
-            raise ValueError("another shape")
+        if tensors[f"weight.{name}"].dtype != weight.dtype:
+            raise ValueError("another type")
+        moments = _of_weight(tensors, name)
+        kinds.append(set(moments))
+        for kind, moment in moments.items():
+            # A number of steps is one number; everything else is one for each of the weight's.
+            if moment.shape != (() if kind == "step" else weight.shape) or not moment.is_floating_point():
+                raise ValueError("another shape")
+    if any(one != kinds[0] for one in kinds):
+        raise ValueError("some weights have less than others")
     if tensors["random.cpu"].shape != torch.get_rng_state().shape:
         raise ValueError("no random state")
 
 
 def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    kinds = {name.split(".", 1)[0] for name in tensors} - {"weight", "random"}
     with torch.no_grad():
         for name, weight in _weights(model).items():
-            weight.copy_(tensors[f"weight.{name}"])
-            optimizer.state[weight] = {
-                kind: moment.to(weight.device)
-                for kind in kinds
-                if (moment := tensors.get(f"{kind}.{name}")) is not None
-            }
+            found = _of_weight(tensors, name)
+            weight.copy_(found.pop("weight"))
+            optimizer.state[weight] = {kind: moment.to(weight.device) for kind, moment in found.items()}
     torch.set_rng_state(tensors["random.cpu"])
     if torch.cuda.is_available() and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"])
+
+
+def _of_weight(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return what is stored of one weight, by kind: the weight itself, and what the optimizer keeps of it."""
+    return {entry.partition(".")[0]: tensor for entry, tensor in tensors.items() if entry.partition(".")[2] == name}
 
 
 def _weights(model: nn.Module) -> dict[str, nn.Parameter]:
