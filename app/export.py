@@ -107,7 +107,7 @@ def pdf_pages(svgs: Sequence[str], provenance: Mapping) -> bytes:
     writer.add_metadata(
         {
             "/Creator": "Headscope",
-            "/Title": picture_title(provenance),
+            "/Title": clean(picture_title(provenance)),
             "/Subject": json.dumps(provenance, ensure_ascii=True),
         }
     )

@@ -157,8 +157,9 @@ def test_a_file_that_is_opened_on_the_page_is_offered_or_refused_and_mine_is_kep
     def search(data, name):
         caplog.clear()
         file = next(box for box in session.file_uploader if box.label == "A talk that was saved")
-        # A browser sends a name without unpaired surrogates.
-        file.set_value((f"{name.encode('utf-8', 'replace').decode()}.json", data, "application/json")).run()
+        # A browser sends a name without unpaired surrogates, and no file has a NUL in its name: Streamlit refuses it itself.
+        sent = name.encode("utf-8", "replace").decode().replace("\0", "")
+        file.set_value((f"{sent}.json", data, "application/json")).run()
         assert not session.exception
         assert session.session_state["talk"] == MINE
         offered = [button for button in session.button if button.label.startswith("Open this talk")]

@@ -8,17 +8,18 @@ from app.figures.theme import TEXT_FONT, Theme
 
 NUMBER_SIZE = 16
 _TITLE_SIZE = 18
+_NOT_IN_EXPRESSIONS = str.maketrans({"\\": "⧵"} | dict.fromkeys("\n\r\u2028\u2029", " "))
 # Streamlit adds to each side, so each must be named; and it fits a chart into its place, legend and all, unless the chart says
 # that it grows.
 _PADDING = dict(left=14, top=14, right=14, bottom=14)
 
 
 def chart_words(text: str) -> str:
-    """Return a text as a title of a chart: without what XML cannot hold, and with a backslash of another kind.
+    """Return a text as a title or a category of a chart: without what XML cannot hold, and with a backslash of another kind.
 
-    Vega-Lite writes titles into expressions, where it escapes quotes but no backslash.
+    Vega-Lite writes both into expressions, where it escapes quotes but no backslash and no end of a line.
     """
-    return clean(text).replace("\\", "⧵")
+    return clean(text).translate(_NOT_IN_EXPRESSIONS)
 
 
 def dressed(chart, theme: Theme, description: str, **size):

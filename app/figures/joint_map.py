@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from app.figures.chart_extents import equal_units, extent
-from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
+from app.figures.chart_theme import NUMBER_SIZE, chart_words, dressed, empty_chart
 from app.figures.head_colours import coloured
 from app.figures.label_places import label_places
 from app.figures.score_grid import written
@@ -123,7 +123,7 @@ def _points(rows: pd.DataFrame, places, looks: dict, colour_title: str, picking:
         alt.Tooltip("text:N", title="token"), alt.Tooltip("kind:N", title="as"), alt.Tooltip("position:Q", title="position"),
         alt.Tooltip("norm:Q", title="norm", format=".3f"),
     ]  # fmt: skip
-    tips += [] if colour_title in COLOURS else [alt.Tooltip("colour_told:N", title=colour_title)]
+    tips += [] if colour_title in COLOURS else [alt.Tooltip("colour_told:N", title=chart_words(colour_title))]
     marks = alt.Chart(rows.assign(colour_told=told)).mark_point(filled=True, opacity=1, strokeWidth=1.5, size=size)
     chart = marks.encode(x=places[0], y=places[1], tooltip=tips, **{**looks, "shape": shape}).properties(name="tokens")
     return chart.add_params(alt.selection_point(name="token", fields=["token"], toggle=False)) if picking else chart

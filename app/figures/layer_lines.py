@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from app.figures.chart_extents import extent
-from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
+from app.figures.chart_theme import NUMBER_SIZE, chart_words, dressed, empty_chart
 from app.figures.head_colours import category_colours
 from app.figures.label_places import spread
 from app.figures.matrix_chart import tick_step
@@ -46,7 +46,7 @@ def layer_lines(
     rows = rows.assign(**{f"{column}_told": [_number(value) for value in rows[column]] for column in named})
     base = alt.Chart(rows).encode(x=layer_axis("layer", rows))
     tips = [alt.Tooltip("shown:N", title="layer")]
-    tips += [alt.Tooltip(f"{column}_told:N", title=name) for column, name in named.items()]
+    tips += [alt.Tooltip(f"{column}_told:N", title=chart_words(name)) for column, name in named.items()]
     area = base.mark_area(color=theme.quiet, opacity=0.28)
     ends = {name: (_last(rows[column]), *looks[column]) for column, name in named.items()}
     layers = [
@@ -89,7 +89,7 @@ def layer_series(
     )
     rows = rows.sort_values("layer", kind="stable")
     tips = [alt.Tooltip("name:N", title="line"), alt.Tooltip("shown:N", title="layer")]
-    tips.append(alt.Tooltip("value:Q", title=clean(value_title), format=".3f"))
+    tips.append(alt.Tooltip("value:Q", title=chart_words(value_title), format=".3f"))
     ends = {name: (_last(rows.loc[rows["name"] == name, "value"]), *look) for name, look in looks.items()}
     layers = [
         *_shades(rows, looks, value_title, held),
@@ -191,7 +191,7 @@ def baseline_end(name: str, value: float | None, theme: Theme) -> dict[str, tupl
 def value_axis(column: str, title: str, held: tuple[float, float]) -> alt.Y:
     """Return the vertical axis, the same for every mark of a chart."""
     scale = alt.Scale(domain=list(held), nice=False, zero=False)
-    return alt.Y(f"{column}:Q", title=clean(title), scale=scale, axis=alt.Axis(tickCount=6))
+    return alt.Y(f"{column}:Q", title=chart_words(title), scale=scale, axis=alt.Axis(tickCount=6))
 
 
 def layer_axis(column: str, rows: pd.DataFrame) -> alt.X:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
+from app.figures.chart_theme import NUMBER_SIZE, chart_words, dressed, empty_chart
 from app.figures.label_places import label_places
 from app.figures.theme import TOKEN_FONT, Theme, hexadecimal
 
@@ -216,7 +216,7 @@ def _who(who: list[str], theme: Theme) -> dict:
 def _group_panel(group: str, rows: pd.DataFrame, encoded: dict, title: str) -> alt.LayerChart:
     values, count = list(dict.fromkeys(rows["value"])), rows["who"].nunique()
     axis = alt.Axis(ticks=False, domain=False, labelPadding=12, labelLimit=0)
-    tips = [alt.Tooltip("who:N", title="by"), alt.Tooltip("value:N", title=group), *_accuracy_tips()]
+    tips = [alt.Tooltip("who:N", title="by"), alt.Tooltip("value:N", title=chart_words(group)), *_accuracy_tips()]
     base = alt.Chart(rows).encode(
         y=alt.Y("value:N", sort=values, title=None, axis=axis, scale=alt.Scale(padding=0)),
         yOffset=encoded["yOffset"], color=encoded["color"],

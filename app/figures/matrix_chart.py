@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from app.figures.chart_theme import NUMBER_SIZE, dressed
+from app.figures.chart_theme import NUMBER_SIZE, chart_words, dressed
 from app.figures.svg import clean, clipped, columns
 from app.figures.theme import LEVELS, TOKEN_FONT, Theme, hexadecimal, ink, scale_position
 
@@ -44,12 +44,12 @@ def matrix_chart(
         least = _GAP + _NUMBER * _WIDTH_OF_TYPE * frame["number"].str.len().max()
     width, height = _sides(*values.shape, square, least)
     chart = alt.Chart(frame).encode(
-        x=alt.X("column:O", title=across, axis=_axis(texts[1], tokens is not None, longest, width)),
-        y=alt.Y("row:O", title=rows or None, axis=_axis(texts[0], tokens is not None, longest)),
+        x=alt.X("column:O", title=chart_words(across), axis=_axis(texts[1], tokens is not None, longest, width)),
+        y=alt.Y("row:O", title=chart_words(rows) or None, axis=_axis(texts[0], tokens is not None, longest)),
         tooltip=[
-            alt.Tooltip("row_text:N", title=rows or "row"),
-            alt.Tooltip("column_text:N", title=across),
-            alt.Tooltip("told:N", title=label),
+            alt.Tooltip("row_text:N", title=chart_words(rows) or "row"),
+            alt.Tooltip("column_text:N", title=chart_words(across)),
+            alt.Tooltip("told:N", title=chart_words(label)),
         ],
     )
     cells = chart.mark_rect(invalid=None).encode(color=_colour(label, low, limit, colours, theme))
@@ -69,7 +69,11 @@ def ramp(low: float, high: float, colours: np.ndarray) -> alt.Scale:
 
 def _colour(label: str, low: float, limit: float, colours: np.ndarray, theme: Theme):
     legend = alt.Legend(
-        title=label, values=[low, (low + limit) / 2, limit], gradientLength=160, gradientThickness=12, format=".3~g"
+        title=chart_words(label),
+        values=[low, (low + limit) / 2, limit],
+        gradientLength=160,
+        gradientThickness=12,
+        format=".3~g",
     )
     colour = alt.Color("value:Q", scale=ramp(low, limit, colours), legend=legend)
     # In this order: where the scale is the condition, a missing value is drawn as 0.

@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 
 from app.figures.chart_extents import extent, intervals
-from app.figures.chart_theme import dressed, empty_chart
+from app.figures.chart_theme import chart_words, dressed, empty_chart
 from app.figures.head_colours import category_colours
 from app.figures.layer_lines import Look, baseline_end, end_names, named_lines, rule_at, value_axis
 from app.figures.matrix_chart import tick_step
@@ -95,7 +95,7 @@ def _ends(rows: pd.DataFrame, looks: dict[str, Look]) -> dict[str, tuple]:
 def _tips(value_title: str, band: bool) -> list[alt.Tooltip]:
     tips = [
         alt.Tooltip("name:N", title="order"), alt.Tooltip("removed:Q", title="heads switched off"),
-        alt.Tooltip("value:Q", title=clean(value_title), format=".3f"),
+        alt.Tooltip("value:Q", title=chart_words(value_title), format=".3f"),
     ]  # fmt: skip
     return [*tips, alt.Tooltip("interval:N", title="interval")] if band else tips
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from app.figures.chart_extents import extent
-from app.figures.chart_theme import NUMBER_SIZE, dressed, empty_chart
+from app.figures.chart_theme import NUMBER_SIZE, chart_words, dressed, empty_chart
 from app.figures.matrix_chart import tick_step
 from app.figures.score_grid import written
 from app.figures.svg import clean, clipped
@@ -35,7 +35,7 @@ def score_bars(
     rows = _rows(parts, part, most)
     width = max(_LEAST, (_THIN_BAR if len(rows) >= _THIN_FROM else _BAR) * len(rows))
     names = [clipped(name, _LONGEST_NAME) for name in rows["name"]]
-    x = alt.X("place:O", title=f"{clean(part)}, by size", axis=_name_axis(names))
+    x = alt.X("place:O", title=f"{chart_words(part)}, by size", axis=_name_axis(names))
     low, high = extent([*rows["product"], *rows["sum"]], also=[0.0])
     # The whole is written on the side from which the line does not come, where there must be room for it.
     below = bool(rows["sum"].iloc[-1] < rows["sum"].iloc[-_BEFORE:].mean())

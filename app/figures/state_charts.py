@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from app.figures.chart_extents import extent
-from app.figures.chart_theme import dressed, empty_chart
+from app.figures.chart_theme import chart_words, dressed, empty_chart
 from app.figures.layer_lines import (
     HEIGHT,
     WIDTH,
@@ -131,11 +131,11 @@ def _norm_extent(norms: np.ndarray, log: bool) -> tuple[float, float]:
 
 def _norm_axis(column: str, title: str, held: tuple[float, float], log: bool) -> alt.Y:
     scale = alt.Scale(domain=list(held), nice=False, zero=False, type="log" if log else "linear")
-    return alt.Y(f"{column}:Q", title=clean(title), scale=scale, axis=alt.Axis(tickCount=6, format=".6~g"))
+    return alt.Y(f"{column}:Q", title=chart_words(title), scale=scale, axis=alt.Axis(tickCount=6, format=".6~g"))
 
 
 def _norm_tips(value_title: str) -> list[alt.Tooltip]:
-    value = alt.Tooltip("value:Q", title=clean(value_title), format=".6~g")
+    value = alt.Tooltip("value:Q", title=chart_words(value_title), format=".6~g")
     return [alt.Tooltip("name:N", title="token"), alt.Tooltip("shown:N", title="state"), value]
 
 
