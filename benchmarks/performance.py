@@ -31,8 +31,8 @@ What was asked of speed, memory and bytes, what was measured, and what others ne
 {machine}
 
 A figure is compared with what was asked as it is written here. × is a ratio to a plain forward pass with torch's fused
-attention in the same run; other machines give other seconds, and nearly the same ratios. An empty cell says that it was not
-asked for, or that the peer has nothing of the kind.
+attention in the same run; other machines give other seconds, and ratios that differ as their kernels and memory do. An empty
+cell says that it was not asked for, or that the peer has nothing of the kind.
 
 """
 

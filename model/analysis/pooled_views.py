@@ -114,7 +114,7 @@ def pool_cells(
 def zeroed(weights: Tensor, mask: Tensor) -> Tensor:
     """Return weights float32 with zeros where the mask is False, whatever stood there.
 
-    By their bits: to fill or to multiply by a mask of bools takes a processor five times as long.
+    By their bits: to fill or to multiply by a mask of bools takes a processor several times as long.
     """
     bits = weights.view(torch.int32) & mask.view(torch.int8).int().neg_()
     return bits.view(torch.float32)
