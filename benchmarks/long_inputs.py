@@ -35,8 +35,10 @@ COLUMNS = (EAGER_COLUMN, *PEERS)
 TIMES_NOTE = (
     "Ratios to one plain forward pass of a random decoder of GPT-2-small's size (12 layers, 12 heads, {numbers}) with torch's "
     "fused attention: medians over rounds in which the ways take turns in one process, by the clock on the wall. Capture is "
-    "`record`: afterwards any weight of any head follows. Statistics are entropy, the weight of the previous and of the first "
-    "token, and the mean maximum, of every head; eager's column there computes the same from its weights."
+    "`record`: afterwards any weight of any head follows. What it captures stays in memory, so its time depends on how much the "
+    "C library takes anew from the system, and scatters from process to process by a tenth and more. Statistics are entropy, "
+    "the weight of the previous and of the first token, and the mean maximum, of every head; eager's column there computes the "
+    "same from its weights."
 )
 PEERS_NOTE = (
     " TransformerLens (patterns cached) and nnsight (weights saved) run in processes of their own, each beside a plain pass of "
