@@ -14,6 +14,8 @@ from tests.long_texts import letters, save_long_decoder
 
 TOKENS = 1100
 CELL = 4  # the least whole number of rows at which 1,100 of them fit 342 cells
+# Of a weight in float32: a kernel rounds otherwise in blocks of another size, and which one runs is the processor's choice.
+ROUNDING = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def test_a_part_is_exact(opened, weights):
     head = messages(session)["head_view"]
     assert head["long"]["part"] == [500, 300, 200, 250]
     assert head["long"]["cell"] == [1, 1]
-    assert np.allclose(np.nan_to_num(head["weights"]), weights[500:700, 300:550], atol=1e-6)
+    assert np.allclose(np.nan_to_num(head["weights"]), weights[500:700, 300:550], atol=ROUNDING)
     assert "queries 500–699, keys 300–549: exact" in html_of(session)
 
 
@@ -78,7 +80,7 @@ def test_the_strongest_pairs_are_off_the_diagonal_and_the_first_token(opened, we
     found = messages(opened())["head_view"]["long"]["strongest"]
     assert len(found) == 20
     for query, key, weight, _, _ in found:
-        assert weight == pytest.approx(weights[query, key], abs=1e-6)
+        assert weight == pytest.approx(weights[query, key], abs=ROUNDING)
         assert key > 0
         assert query - key > 1
     assert [entry[2] for entry in found] == sorted((entry[2] for entry in found), reverse=True)
@@ -113,7 +115,7 @@ def test_the_list_of_a_token_is_exact_also_from_afar(opened, weights):
 
 def test_thumbnails_of_a_long_text_hold_the_largest_weight(opened, weights):
     grid = messages(opened())["head_grid"]
-    assert grid["maxima"][1, 0] == pytest.approx(weights.max(), abs=1e-6)
+    assert grid["maxima"][1, 0] == pytest.approx(weights.max(), abs=ROUNDING)
     assert len(grid["tiles"].tobytes()) <= 600_000
 
 
