@@ -127,7 +127,7 @@ def test_a_popover_opens_and_closes_from_the_keyboard(opened):
     page.wait_for_selector(POPOVER)
     assert button.get_attribute("aria-expanded") == "true"
     # Streamlit hangs a popover behind everything else: Tab comes to it after the page's last control.
-    inside = "() => Boolean(document.activeElement.closest('[data-testid=stPopoverBody]'))"
+    inside = f"() => Boolean(document.activeElement.closest('{POPOVER}'))"
     for _ in range(TABS):
         page.keyboard.press("Tab")
         if page.evaluate(inside):

@@ -8,14 +8,13 @@ import pytest
 from app import long_head_panel, state
 from app.attention_pictures import ShownHead, selected_rows, selected_view, strongest_in_cell
 from app.selection import Selection
-from model import load_model, record
+from model import load_model
+from model.overview import record_overview
 from tests.app_session import html_of, messages, notices, open_page
 from tests.long_texts import letters, save_long_decoder
 
 TOKENS = 1100
 CELL = 4  # the least whole number of rows at which 1,100 of them fit 342 cells
-# Of a weight in float32: a kernel rounds otherwise in blocks of another size, and which one runs is the processor's choice.
-ROUNDING = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +25,14 @@ def folder(tmp_path_factory, tiny_tokenizer):
 
 
 @pytest.fixture(scope="module")
-def weights(folder):
+def trace(folder):
+    """The run that the page makes: another one rounds otherwise from the first layer on."""
+    return record_overview(load_model(str(folder), device="cpu"), letters(TOKENS)).trace
+
+
+@pytest.fixture(scope="module")
+def weights(trace):
     """The exact weights of L1 H0."""
-    trace = record(load_model(str(folder), device="cpu"), letters(TOKENS))
     return trace.attention(1, 0)
 
 
@@ -64,7 +68,7 @@ def test_a_long_head_is_seen_from_afar_first(opened, weights, pooling, reduce):
     assert head["long"]["whole"] == [TOKENS, TOKENS]
     assert head["long"]["cell"] == [CELL, CELL]
     assert head["long"]["pooling"] == pooling
-    assert np.allclose(head["weights"], pooled(weights, reduce), atol=1e-5, equal_nan=True)
+    assert np.allclose(head["weights"], pooled(weights, reduce), atol=1e-6, equal_nan=True)
 
 
 def test_a_part_is_exact(opened, weights):
@@ -72,7 +76,7 @@ def test_a_part_is_exact(opened, weights):
     head = messages(session)["head_view"]
     assert head["long"]["part"] == [500, 300, 200, 250]
     assert head["long"]["cell"] == [1, 1]
-    assert np.allclose(np.nan_to_num(head["weights"]), weights[500:700, 300:550], atol=ROUNDING)
+    assert np.allclose(np.nan_to_num(head["weights"]), weights[500:700, 300:550], atol=1e-6)
     assert "queries 500–699, keys 300–549: exact" in html_of(session)
 
 
@@ -80,7 +84,7 @@ def test_the_strongest_pairs_are_off_the_diagonal_and_the_first_token(opened, we
     found = messages(opened())["head_view"]["long"]["strongest"]
     assert len(found) == 20
     for query, key, weight, _, _ in found:
-        assert weight == pytest.approx(weights[query, key], abs=ROUNDING)
+        assert weight == pytest.approx(weights[query, key], abs=1e-6)
         assert key > 0
         assert query - key > 1
     assert [entry[2] for entry in found] == sorted((entry[2] for entry in found), reverse=True)
@@ -115,7 +119,7 @@ def test_the_list_of_a_token_is_exact_also_from_afar(opened, weights):
 
 def test_thumbnails_of_a_long_text_hold_the_largest_weight(opened, weights):
     grid = messages(opened())["head_grid"]
-    assert grid["maxima"][1, 0] == pytest.approx(weights.max(), abs=ROUNDING)
+    assert grid["maxima"][1, 0] == pytest.approx(weights.max(), abs=1e-6)
     assert len(grid["tiles"].tobytes()) <= 600_000
 
 
@@ -130,9 +134,8 @@ def test_thumbnails_of_a_long_text_hold_the_largest_weight(opened, weights):
         ("q2", {"token": "q8"}),
     ],
 )
-def test_what_a_click_in_a_long_head_does(folder, monkeypatch, picked, changed):
+def test_what_a_click_in_a_long_head_does(trace, monkeypatch, picked, changed):
     selection = Selection(layer=1, head=0)
-    trace = record(load_model(str(folder), device="cpu"), letters(TOKENS))
     rows = selected_rows(trace, selection, "decoder")
     found = {}
     monkeypatch.setattr(state, "change", lambda **values: found.update(values))
@@ -140,9 +143,8 @@ def test_what_a_click_in_a_long_head_does(folder, monkeypatch, picked, changed):
     assert found == changed
 
 
-def test_the_largest_weight_of_a_pooled_cell(folder, weights):
+def test_the_largest_weight_of_a_pooled_cell(trace, weights):
     selection = Selection(layer=1, head=0)
-    trace = record(load_model(str(folder), device="cpu"), letters(TOKENS))
     rows = selected_rows(trace, selection, "decoder")
     query, key = strongest_in_cell(ShownHead(rows, selected_view(rows, selection)), 150, 75)
     part = weights[600:604, 300:304]

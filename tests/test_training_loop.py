@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from model.architectures import (
     RecurrentSearch,
@@ -15,6 +17,7 @@ from model.architectures import (
     TransformerConfig,
 )
 from model.errors import HeadscopeError
+from model.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from model.training.language import LanguageTask, joined_stream
 from model.training.loop import Recipe, train
 from model.training.subwords import learn_subwords
@@ -101,6 +104,34 @@ def test_another_model_does_not_go_on_from_a_checkpoint(tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(b"broken")
     with pytest.raises(HeadscopeError, match="does not continue"):
         train(transformer(), translation(), recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp_avg.weight": torch.zeros(3, 2)},
+        {"exp_avg.weight": torch.zeros(())},
+        {"step.weight": torch.zeros(2, 3)},
+        {"exp_avg_sq.weight": torch.zeros(2, 3, dtype=torch.int64)},
+        {"exp_avg.weight": None},
+        {"max_exp_avg_sq.bias": torch.zeros(2)},
+    ],
+)
+def test_moments_that_do_not_fit_are_refused_and_nothing_is_changed(changed, tmp_path):
+    net = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(net.parameters())
+    net(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, net, optimizer, Progressed())
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    tensors = {name: tensor for name, tensor in (load_file(path) | changed).items() if tensor is not None}
+    save_file(tensors, path, metadata)
+    before = {name: weight.clone() for name, weight in net.state_dict().items()}
+    with pytest.raises(HeadscopeError, match="does not continue"):
+        load_checkpoint(path, net, optimizer)
+    assert all(torch.equal(weight, before[name]) for name, weight in net.state_dict().items())
 
 
 def test_a_decoder_learns_running_text(tmp_path):

@@ -88,11 +88,10 @@ def _known(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     for own, found in wanted.items():
         if found in frame or own in frame:
             rows[own] = frame[found if found in frame else own].to_numpy(dtype=float)
-    for column, words in (("colour", chart_words), ("text", clean)):
-        if column in frame:
-            rows[column] = [words(value) if isinstance(value, str) else value for value in frame[column]]
-    if "text" in rows:
-        rows["text"] = [clean(str(text)) for text in rows["text"].fillna("")]
+    if "colour" in frame:
+        rows["colour"] = [chart_words(value) if isinstance(value, str) else value for value in frame["colour"]]
+    if "text" in frame:
+        rows["text"] = [clean(str(text)) for text in frame["text"].fillna("")]
     return rows[np.isfinite(rows["x"]) & np.isfinite(rows["y"])].reset_index(drop=True)
 
 

@@ -1,6 +1,7 @@
 """Everything that training needs to go on as if it had never stopped, in one safetensors file; nothing is pickled."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         if metadata.get("format") != _FORMAT:
             raise ValueError("another format")
         progressed = from_plain(Progressed, parse_json(metadata["progressed"]))
-        _check(model, tensors)
-        _restore(model, optimizer, tensors)
+        stored = _by_weight(tensors)
+        _check(model, stored, tensors["random.cpu"])
+        _restore(model, optimizer, stored, tensors)
         return progressed
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise HeadscopeError(
@@ -60,38 +62,45 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         ) from error
 
 
-def _check(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+def _check(model: nn.Module, stored: Mapping[str, Mapping[str, Tensor]], random_state: Tensor) -> None:
     """Raise ValueError or KeyError before anything is changed where a tensor is not that of this model."""
-    kinds = []
     for name, weight in _weights(model).items():
-        if tensors[f"weight.{name}"].dtype != weight.dtype:
+        if stored[name]["weight"].dtype != weight.dtype:
             raise ValueError("another type")
-        moments = _of_weight(tensors, name)
-        kinds.append(set(moments))
-        for kind, moment in moments.items():
+        for kind, tensor in stored[name].items():
             # A number of steps is one number; everything else is one for each of the weight's.
-            if moment.shape != (() if kind == "step" else weight.shape) or not moment.is_floating_point():
+            if tensor.shape != (() if kind == "step" else weight.shape) or not tensor.is_floating_point():
                 raise ValueError("another shape")
-    if any(one != kinds[0] for one in kinds):
+    if len({frozenset(stored[name]) for name in _weights(model)}) > 1:
         raise ValueError("some weights have less than others")
-    if tensors["random.cpu"].shape != torch.get_rng_state().shape:
+    if random_state.shape != torch.get_rng_state().shape:
         raise ValueError("no random state")
 
 
-def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _restore(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    stored: Mapping[str, Mapping[str, Tensor]],
+    tensors: Mapping[str, Tensor],
+) -> None:
     with torch.no_grad():
         for name, weight in _weights(model).items():
-            found = _of_weight(tensors, name)
-            weight.copy_(found.pop("weight"))
-            optimizer.state[weight] = {kind: moment.to(weight.device) for kind, moment in found.items()}
+            weight.copy_(stored[name]["weight"])
+            optimizer.state[weight] = {
+                kind: moment.to(weight.device) for kind, moment in stored[name].items() if kind != "weight"
+            }
     torch.set_rng_state(tensors["random.cpu"])
     if torch.cuda.is_available() and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"])
 
 
-def _of_weight(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return what is stored of one weight, by kind: the weight itself, and what the optimizer keeps of it."""
-    return {entry.partition(".")[0]: tensor for entry, tensor in tensors.items() if entry.partition(".")[2] == name}
+def _by_weight(tensors: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Tensor]]:
+    """Return what is stored of every weight, by kind: the weight itself, and what the optimizer keeps of it."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for entry, tensor in tensors.items():
+        kind, _, name = entry.partition(".")
+        found.setdefault(name, {})[kind] = tensor
+    return found
 
 
 def _weights(model: nn.Module) -> dict[str, nn.Parameter]:
